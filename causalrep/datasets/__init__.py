@@ -1,0 +1,1 @@
+"""Data sets whose truth is known: worlds that draw their own pictures, and files of real ones."""
