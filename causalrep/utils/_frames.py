@@ -81,4 +81,4 @@ def frame_like(columns: Mapping[Hashable, NDArray[Any]], like: Any = None) -> An
         return nw.from_dict({str(k): v for k, v in columns.items()}, backend=backend).to_native()
     import pandas as pd
 
-    return pd.DataFrame(dict(columns), index=like.index if module == "pandas" else None)
+    return pd.DataFrame(dict(columns), index=getattr(like, "index", None) if module == "pandas" else None)

@@ -68,8 +68,10 @@ def keyed_seed(seed: int, *keys: object) -> int:
     """Return a seed in [0, 2**63) that depends on `seed` and on the text of `keys` alone.
 
     Streams are addressed by what they are for, never by when they are drawn, so that adding
-    a node or a test does not change the draws of another.
+    a node or a test does not change the draws of another. A NumPy scalar counts as the Python
+    value it holds: a name read from an array is the same name.
     """
+    keys = tuple(key.item() if isinstance(key, np.generic) else key for key in keys)
     text = "\x1f".join([str(seed), *(f"{type(key).__name__}:{key}" for key in keys)])
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
