@@ -1,6 +1,8 @@
 """Shared set-up: one thread, so that tests are quick and repeatable on busy machines."""
 
 import os
+import re
+from pathlib import Path
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
     os.environ[_name] = "1"
@@ -17,3 +19,10 @@ def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def readme_blocks() -> list[str]:
+    """The Python code of the README's quick starts, in order."""
+    readme = Path(__file__).resolve().parent.parent / "README.md"
+    return re.findall(r"```python\n(.*?)```", readme.read_text(encoding="utf-8"), flags=re.DOTALL)

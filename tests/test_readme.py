@@ -1,0 +1,35 @@
+"""The README's quick starts run as they are written, and are as short as it says."""
+
+import pytest
+
+TITLES = ["graph", "discovery", "scm", "images"]
+
+
+def lines_of_code(block):
+    return [line for line in block.splitlines() if line.strip() and not line.startswith(("import", "from"))]
+
+
+def test_there_are_four_quick_starts_of_at_most_five_lines(readme_blocks):
+    assert len(readme_blocks) == len(TITLES)
+    assert max(len(lines_of_code(block)) for block in readme_blocks) <= 5
+
+
+@pytest.mark.parametrize("number", [0, 1, 2], ids=TITLES[:3])
+def test_quick_start_runs(number, readme_blocks, capsys):
+    exec(compile(readme_blocks[number], f"README.md[{number}]", "exec"), {})
+    assert capsys.readouterr().out.strip()
+
+
+@pytest.mark.slow
+def test_image_quick_start_runs_when_small(readme_blocks, capsys):
+    """The whole code path with 16 px and a few steps; how good the answers are is tested elsewhere."""
+    block = readme_blocks[3]
+    for full, small in [
+        ("size=32", "size=16"),
+        ("4096", "96"),
+        ("graph_of_labels,", "graph_of_labels, max_steps=4,"),
+    ]:
+        assert full in block
+        block = block.replace(full, small)
+    exec(compile(block, "README.md[3]", "exec"), {})
+    assert capsys.readouterr().out.strip()
