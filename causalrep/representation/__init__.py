@@ -1,0 +1,1 @@
+"""Latent-variable and image models: counterfactual pictures from a graph."""

@@ -1,0 +1,20 @@
+"""The parts that image models are composed of: encoders, causal layer, conditioning, denoisers."""
+
+from causalrep.representation.modules._blocks import ResidualBlock, TimeEmbedding
+from causalrep.representation.modules._causal_layer import CausalLayer
+from causalrep.representation.modules._conditioning import Condition, SlotMaps, slot_features
+from causalrep.representation.modules._denoisers import Denoiser, SpatialUNet, UNet2DDenoiser
+from causalrep.representation.modules._encoders import ImageEncoder
+
+__all__ = [
+    "CausalLayer",
+    "Condition",
+    "Denoiser",
+    "ImageEncoder",
+    "ResidualBlock",
+    "SlotMaps",
+    "SpatialUNet",
+    "TimeEmbedding",
+    "UNet2DDenoiser",
+    "slot_features",
+]
