@@ -1,0 +1,29 @@
+"""Scores against the truth: of graphs, of counterfactual images."""
+
+from __future__ import annotations
+
+from causalrep.metrics._counterfactual import (
+    CounterfactualModel,
+    CounterfactualWorld,
+    counterfactual_report,
+)
+from causalrep.metrics._counterfactual_report import CounterfactualExample, CounterfactualReport, Score
+from causalrep.metrics._estimates import Estimate, average_estimate, mean_estimate, ratio_estimate
+from causalrep.metrics._image_errors import ImageErrors, image_errors
+from causalrep.metrics._leak import label_leak
+
+__all__ = [
+    "CounterfactualExample",
+    "CounterfactualModel",
+    "CounterfactualReport",
+    "CounterfactualWorld",
+    "Estimate",
+    "ImageErrors",
+    "Score",
+    "average_estimate",
+    "counterfactual_report",
+    "image_errors",
+    "label_leak",
+    "mean_estimate",
+    "ratio_estimate",
+]

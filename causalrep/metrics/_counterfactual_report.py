@@ -1,0 +1,300 @@
+"""The scores of counterfactual image models, as a table, as text and as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["COPY", "READER", "CounterfactualExample", "CounterfactualReport", "Score"]
+
+COPY = "copy the factual image"
+READER = "reader, on the true image"
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number of a report.
+
+    Attributes
+    ----------
+    model : str
+        Name of the model.
+    node : hashable
+        The node that was intervened on, ``"mean of roots"``, ``"mean of leaves"`` or
+        ``"mean of all"``; empty for the null intervention.
+    metric : str
+        ``"error"``, ``"ratio to copying"``, ``"reconstruction"``, ``"effectiveness"``,
+        ``"amplification"``, ``"unreadable"`` or ``"leak"``.
+    region : str
+        ``"whole"``, ``"changed"`` or ``"unchanged"``; empty for a metric of labels.
+    label : hashable
+        The label that was read from the image, or ``"mean"`` over labels; empty for a metric of pixels.
+    unit : str
+        ``"grey levels"``, ``"ratio"``, ``"label"``, ``"sd"``, ``"share"`` or ``"R2"``.
+    estimate, low, high : float
+        The estimate and its 95 % interval over images.
+    n : int
+        Number of images that count.
+    """
+
+    model: str
+    node: Hashable
+    metric: str
+    region: str
+    label: Hashable
+    unit: str
+    estimate: float
+    low: float
+    high: float
+    n: int
+
+
+class CounterfactualExample(NamedTuple):
+    """One intervention on one image, for pictures; images are (n_channels, height, width).
+
+    Attributes
+    ----------
+    node : hashable
+        The node that was intervened on.
+    target : float
+        The value it was set to.
+    factual : ndarray
+        The image that was given.
+    truth : ndarray or None
+        The true counterfactual image, if the world can draw it.
+    reconstructions, predictions : mapping of str to ndarray
+        For each model, its image under no intervention and under this one.
+    """
+
+    node: Hashable
+    target: float
+    factual: NDArray[np.floating[Any]]
+    truth: NDArray[np.floating[Any]] | None
+    reconstructions: Mapping[str, NDArray[np.floating[Any]]]
+    predictions: Mapping[str, NDArray[np.floating[Any]]]
+
+
+class _Block(NamedTuple):
+    """One block of the printed summary: the scores it shows and its heading."""
+
+    metric: str
+    region: str
+    label: str
+    unit: str
+    title: str
+
+
+_BLOCKS = (
+    _Block("ratio to copying", "whole", "", "ratio", "error / error of copying, whole image"),
+    _Block("ratio to copying", "changed", "", "ratio", "error / error of copying, changed region"),
+    _Block("error", "whole", "", "grey levels", "error, whole image (grey levels)"),
+    _Block("error", "changed", "", "grey levels", "error, changed region (grey levels)"),
+    _Block("error", "unchanged", "", "grey levels", "error, unchanged region (grey levels)"),
+    _Block("effectiveness", "", "mean", "sd", "labels read from the image, mean error (sd of the label)"),
+    _Block("amplification", "", "mean", "sd", "drift of labels that must not change (sd of the label)"),
+)
+_NULL_TITLE = "no intervention"
+
+
+@dataclass(frozen=True)
+class CounterfactualReport:
+    """How near the counterfactual images of several models come to the truth.
+
+    Made by :func:`counterfactual_report`. ``str(report)`` is a readable text,
+    :meth:`table` the tidy frame behind it.
+
+    Attributes
+    ----------
+    scores : tuple of Score
+        All numbers.
+    models : tuple of str
+        Names of the models, in the order given, and last the row that copies the factual image.
+    nodes : tuple of hashable
+        The nodes intervened on.
+    n_images : int
+        Number of images, the same for all models and nodes.
+    seed : int
+        Of the images and targets.
+    threshold : float
+        From which difference of [0, 1] images a pixel counts as changed.
+    examples : tuple of CounterfactualExample
+        A few images for pictures; they are not part of :meth:`to_dict`.
+    """
+
+    scores: tuple[Score, ...]
+    models: tuple[str, ...]
+    nodes: tuple[Hashable, ...]
+    n_images: int
+    seed: int
+    threshold: float
+    examples: tuple[CounterfactualExample, ...] = field(default=(), repr=False, compare=False)
+
+    def table(self) -> pd.DataFrame:
+        """Return one row per score, with the attributes of :class:`Score` as columns."""
+        import pandas as pd
+
+        columns = list(Score.__dataclass_fields__)
+        return pd.DataFrame(
+            [[getattr(score, name) for name in columns] for score in self.scores], columns=columns
+        )
+
+    def score(
+        self,
+        model: str,
+        node: Hashable,
+        metric: str,
+        *,
+        region: str = "",
+        label: Hashable = "",
+        unit: str = "",
+    ) -> Score:
+        """Return the one score that these names address.
+
+        Raises
+        ------
+        KeyError
+            If no score, or more than one, has these names; an empty `unit` matches any.
+        """
+        wanted = (model, node, metric, region, label)
+        found = [
+            s
+            for s in self.scores
+            if (s.model, s.node, s.metric, s.region, s.label) == wanted and unit in ("", s.unit)
+        ]
+        if len(found) != 1:
+            raise KeyError(f"{len(found)} scores are addressed by {wanted} and unit {unit!r}, expected one")
+        return found[0]
+
+    def summary(self) -> pd.DataFrame:
+        """Return cells "estimate ± half width", a row per quantity and model, a column per node."""
+        import pandas as pd
+
+        rows: dict[tuple[str, str], dict[str, str]] = {}
+        for title, block in self._blocks().items():
+            for model, cells in block.items():
+                if title == _NULL_TITLE:
+                    rows.update({(column, model): {title: cell} for column, cell in cells.items()})
+                else:
+                    rows[title, model] = cells
+        index = pd.MultiIndex.from_tuples(list(rows), names=["quantity", "model"])
+        return pd.DataFrame(list(rows.values()), index=index).fillna("")
+
+    def to_markdown(self) -> str:
+        """Return the summary as tables of GitHub-flavoured Markdown, one per quantity."""
+        return "\n\n".join(
+            f"**{title}**\n\n" + _markdown(["model", *_columns(block)], _cells(block))
+            for title, block in self._blocks().items()
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the example images as plain JSON types; NaN becomes None."""
+        return {
+            "models": list(self.models),
+            "nodes": [_plain(node) for node in self.nodes],
+            "n_images": self.n_images,
+            "seed": self.seed,
+            "threshold": self.threshold,
+            "scores": [{name: _plain(value) for name, value in asdict(s).items()} for s in self.scores],
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> CounterfactualReport:
+        """Return the report that :meth:`to_dict` wrote, without its examples."""
+        undefined = {"estimate": math.nan, "low": math.nan, "high": math.nan}
+        rows: list[dict[str, Any]] = [
+            {name: undefined.get(name) if value is None else value for name, value in row.items()}
+            for row in content["scores"]
+        ]
+        return cls(
+            scores=tuple(Score(**row) for row in rows),
+            models=tuple(content["models"]),
+            nodes=tuple(content["nodes"]),
+            n_images=content["n_images"],
+            seed=content["seed"],
+            threshold=content["threshold"],
+        )
+
+    def __str__(self) -> str:
+        head = (
+            f"Counterfactual images against the truth: {self.n_images} images (seed {self.seed}), "
+            "estimate ± half a 95 % interval over images"
+        )
+        parts = [
+            f"{title}\n{_text(['', *_columns(block)], _cells(block))}"
+            for title, block in self._blocks().items()
+        ]
+        return "\n\n".join([head, *parts])
+
+    def _blocks(self) -> dict[str, dict[str, dict[str, str]]]:
+        """Return heading -> model -> column -> cell, leaving out quantities that nobody has."""
+        blocks = {block.title: self._block(block) for block in _BLOCKS}
+        blocks[_NULL_TITLE] = self._null_block()
+        return {title: block for title, block in blocks.items() if block}
+
+    def _block(self, wanted: _Block) -> dict[str, dict[str, str]]:
+        block: dict[str, dict[str, str]] = {}
+        for s in self.scores:
+            if (s.metric, s.region, s.label, s.unit) == wanted[:4]:
+                block.setdefault(s.model, {})[str(s.node)] = format_score(s)
+        return block
+
+    def _null_block(self) -> dict[str, dict[str, str]]:
+        block: dict[str, dict[str, str]] = {}
+        for s in self.scores:
+            if s.metric.startswith("reconstruction"):
+                block.setdefault(s.model, {})[f"{s.metric} (grey levels)"] = format_score(s)
+            elif s.metric == "leak":
+                block.setdefault(s.model, {})[f"leak of {s.label} (R2)"] = format_score(s)
+        return block
+
+
+def format_score(score: Score) -> str:
+    """Return ``"estimate ± half width"``, or a dash where the score is undefined."""
+    if math.isnan(score.estimate):
+        return "–"
+    digits = 3 if score.unit in ("ratio", "sd", "R2") else 2
+    text = f"{score.estimate:.{digits}f}"
+    return text if math.isnan(score.low) else f"{text} ± {(score.high - score.low) / 2:.{digits}f}"
+
+
+def _columns(block: Mapping[str, Mapping[str, str]]) -> list[str]:
+    return list(dict.fromkeys(column for cells in block.values() for column in cells))
+
+
+def _cells(block: Mapping[str, Mapping[str, str]]) -> list[list[str]]:
+    columns = _columns(block)
+    return [[model, *(cells.get(column, "") for column in columns)] for model, cells in block.items()]
+
+
+def _text(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[j]) for row in (head, *rows)) for j in range(len(head))]
+    lines = []
+    for row in (head, *rows):
+        cells = [
+            row[0].ljust(widths[0]),
+            *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True)),
+        ]
+        lines.append("  " + "  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    rule = ["---", *("---:" for _ in head[1:])]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (head, rule, *rows)
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` as JSON has it; a node of another type becomes its text."""
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value if isinstance(value, (str, int)) else str(value)

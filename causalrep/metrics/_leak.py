@@ -1,0 +1,101 @@
+"""How much of the labels a nuisance code gives away."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from causalrep.utils import DataError, columns_of
+
+__all__ = ["label_leak"]
+
+
+def label_leak(codes: ArrayLike, labels: Any) -> dict[Hashable, float]:
+    """Return, for each label, the share of its variance that a quadratic function of the codes predicts.
+
+    A nuisance code that carries labels smuggles the factual value of a node past an intervention
+    on it. Zero (or a little below) is right; a counterfactual error should not be quoted without it.
+
+    Parameters
+    ----------
+    codes : array of shape (n_images, n_codes)
+        The nuisance codes of images.
+    labels : data frame or mapping
+        The labels of the same images, one column each; rows where a label is NaN are left out for it.
+
+    Returns
+    -------
+    dict of hashable to float
+        R2 of each label, out of sample; 1 is total, negative is worse than the mean of the label.
+
+    Raises
+    ------
+    DataError
+        For codes that are not finite or not a matrix, labels of another length or constant, and for fewer
+        than twice as many images as the quadratic function has coefficients.
+
+    Notes
+    -----
+    Least squares on all products of up to two codes. Every residual is that of the fit without its own
+    image, e_i / (1 - h_i) with h the diagonal of the hat matrix (Allen [1]_), so no split has to be drawn.
+    The cost is O(n_images * n_codes**4).
+
+    References
+    ----------
+    .. [1] D. M. Allen, "The relationship between variable selection and data augmentation and a
+       method for prediction", Technometrics 16, 1974, doi:10.1080/00401706.1974.10489157.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from causalrep.metrics import label_leak
+    >>> codes = np.random.default_rng(0).normal(size=(200, 2))
+    >>> leak = label_leak(codes, {"told": codes[:, 0] ** 2, "kept": np.sin(np.arange(200.0))})
+    >>> round(leak["told"], 3), leak["kept"] < 0.05
+    (1.0, True)
+    """
+    code = np.asarray(codes, dtype=np.float64)
+    if code.ndim != 2 or not np.isfinite(code).all():
+        raise DataError(
+            f"`codes` must be a finite array of shape (n_images, n_codes), got shape {code.shape}"
+        )
+    terms = _quadratic(code)
+    leaks: dict[Hashable, float] = {}
+    for name, column in columns_of(labels, what="labels").items():
+        label = np.asarray(column, dtype=np.float64)
+        if label.shape != code.shape[:1]:
+            raise DataError(
+                f"`labels` must have one row per image, got {len(label)} of {name!r} for {len(code)} images"
+            )
+        known = np.isfinite(label)
+        if known.sum() < 2 * terms.shape[1]:
+            raise DataError(
+                f"`labels` must hold at least {2 * terms.shape[1]} values of {name!r} for codes of "
+                f"{code.shape[1]} dimensions, got {int(known.sum())}"
+            )
+        if np.ptp(label[known]) == 0:
+            raise DataError(f"`labels` must vary, got a constant {name!r}")
+        leaks[name] = _predictive_r2(terms[known], label[known])
+    return leaks
+
+
+def _quadratic(code: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return 1, all standardised codes and all their pairwise products as columns."""
+    scale = code.std(axis=0)
+    standard = (code - code.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
+    first, second = np.triu_indices(code.shape[1])
+    return np.column_stack([np.ones(len(code)), standard, standard[:, first] * standard[:, second]])
+
+
+def _predictive_r2(terms: NDArray[np.float64], label: NDArray[np.float64]) -> float:
+    """Return 1 - PRESS / total sum of squares, both leaving out the image that they predict."""
+    left, singular, _ = np.linalg.svd(terms, full_matrices=False)
+    basis = left[:, singular > singular[0] * 1e-10]
+    residual = label - basis @ (basis.T @ label)
+    leverage = np.minimum(np.sum(basis**2, axis=1), 1 - 1e-12)
+    n = len(label)
+    around_mean = (label - label.mean()) * n / (n - 1)
+    return float(1 - np.sum((residual / (1 - leverage)) ** 2) / np.sum(around_mean**2))
