@@ -1,0 +1,353 @@
+"""One stage in progress: the step that advances it, and the state that a checkpoint holds of it."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from causalrep.representation.trainer._chance import (
+    BatchGenerator,
+    RowOrder,
+    Share,
+    held_out_rows,
+    split_batch,
+)
+from causalrep.representation.trainer._data import Data
+from causalrep.representation.trainer._ema import MovingAverage
+from causalrep.representation.trainer._log import NonFiniteLossError, Row
+from causalrep.representation.trainer._stage import Stage
+from causalrep.utils import CheckpointError, DataError
+
+__all__ = ["StageRun"]
+
+_RESERVED = ("stage", "step", "seconds", "learning_rate", "gradient_norm", "objective")
+
+
+class _Objective(nn.Module):
+    """The module of a stage behind a wall: accelerate rewrites ``forward`` here, not in the module."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        terms: dict[str, Tensor] = self.module(batch, generator)
+        return terms
+
+
+class StageRun:
+    """A stage at some step.
+
+    Parameters
+    ----------
+    stage : Stage
+        The stage; its module is on the accelerator's device.
+    accelerator : accelerate.Accelerator
+        The session to run in.
+    data : Data
+        The data, on the same device.
+    seed : int
+        Addresses all chance.
+    compiled : bool
+        Whether to compile the module.
+    """
+
+    def __init__(self, stage: Stage, accelerator: Any, data: Data, *, seed: int, compiled: bool) -> None:
+        self.stage, self.step = stage, 0
+        self.best_loss, self.misses = math.inf, 0
+        self.best: dict[str, Tensor] = {}
+        self._accelerator, self._data, self._seed = accelerator, data, seed
+        self._prepare_chance()
+        self._parameters = stage.trainable()
+        self._fixed = [p for p in stage.module.parameters() if p.requires_grad and not self._owns(p)]
+        self.average = MovingAverage({**self._parameters, **_buffers(stage.module)}, stage.ema_decay)
+        self._prepare_modules(compiled)
+        self._terms: tuple[str, ...] = ()
+        self._window: list[list[float]] = []
+        self._pending: list[Tensor] = []
+        self._norms: list[Tensor] = []
+
+    def _owns(self, parameter: nn.Parameter) -> bool:
+        return any(parameter is own for own in self._parameters.values())
+
+    def _prepare_chance(self) -> None:
+        stage, device, rank = self.stage, self._accelerator.device, self._accelerator.process_index
+        fraction = None if stage.patience is None else stage.validation_fraction
+        rows, held_out = held_out_rows(len(self._data), fraction, self._seed)
+        self._order = RowOrder(rows.to(device), stage.batch_size, self._seed, "trainer", stage.name)
+        self._held_out = held_out.to(device)
+        parts = stage.gradient_accumulation
+        shares = split_batch(stage.batch_size, parts * self._accelerator.num_processes)
+        self._shares = shares[rank * parts : (rank + 1) * parts]
+
+    def _prepare_modules(self, compiled: bool) -> None:
+        self._objective = _Objective(self.stage.module)
+        for parameter in self._fixed:
+            parameter.requires_grad_(False)
+        self._optimizer = _adamw(self._parameters, self.stage)
+        if compiled:
+            self._objective.compile()
+        self._model, self._stepper = self._accelerator.prepare(self._objective, self._optimizer)
+
+    @contextlib.contextmanager
+    def training(self) -> Iterator[None]:
+        """Hold what the stage freezes, and the training mode, for the time of the block."""
+        modes = {module: module.training for module in self.stage.module.modules()}
+        try:
+            self._train_mode()
+            yield
+        finally:
+            for module, mode in modes.items():
+                module.training = mode
+            for parameter in self._fixed:
+                parameter.requires_grad_(True)
+            for parameter in self._parameters.values():
+                parameter.grad = None
+
+    def _train_mode(self) -> None:
+        self._objective.train()
+        for name in self.stage.frozen:
+            part = dict(self.stage.module.named_modules()).get(name)
+            if part is not None:
+                part.eval()
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are done, or patience has run out."""
+        patience = self.stage.patience
+        return self.step >= self.stage.max_steps or (patience is not None and self.misses >= patience)
+
+    # ------------------------------------------------------------------ the step
+
+    def advance(self) -> None:
+        """Do one optimiser step; nothing waits for the device."""
+        rate = self.stage.learning_rate_at(self.step)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        rows = self._order.batch(self.step)
+        values: Tensor | None = None
+        for share in self._shares:
+            last = share is self._shares[-1]
+            with contextlib.nullcontext() if last else self._accelerator.no_sync(self._model):
+                part = self._backward(rows[share.start : share.stop], share)
+            values = part if values is None else values + part
+        limit = math.inf if self.stage.clip_norm is None else self.stage.clip_norm
+        norm = self._accelerator.clip_grad_norm_(self._parameters.values(), limit)
+        self._stepper.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self.average.update(self.step)
+        self.step += 1
+        self._norms.append(norm)
+        if values is not None:
+            self._pending.append(values)
+
+    def _backward(self, rows: Tensor, share: Share) -> Tensor:
+        generator = self._generator(share, self.stage.name, self.step)
+        values = self._losses(self._model, rows, generator)
+        # Means over unequal shares add up to the mean over the batch; processes are averaged later.
+        weight = (share.stop - share.start) * self._accelerator.num_processes / share.total
+        if weight != 1:
+            values = values * weight
+        self._accelerator.backward(values.sum())
+        return values.detach()
+
+    def _losses(self, model: Any, rows: Tensor, generator: BatchGenerator) -> Tensor:
+        terms = model(self._data.batch(rows), generator)
+        if tuple(terms) != self._terms:
+            self._check_terms(terms)
+        return torch.stack(tuple(terms.values()))
+
+    def _check_terms(self, terms: Mapping[str, Tensor]) -> None:
+        where = f"the module of stage {self.stage.name!r}"
+        if self._terms:
+            raise DataError(f"{where} returned the losses {self._terms} first and {tuple(terms)} later")
+        for name, term in terms.items():
+            if name in _RESERVED:
+                raise DataError(f"{where} returned a loss named {name!r}, which the log reserves")
+            if not isinstance(term, Tensor) or term.ndim != 0:
+                raise DataError(f"{where} must return scalar tensors, {name!r} is not one")
+        if not terms:
+            raise DataError(f"{where} must return at least one loss, got none")
+        self._terms = tuple(terms)
+
+    def _generator(self, share: Share, *keys: object) -> BatchGenerator:
+        """Return the generator for one call, and seed the global ones (dropout) alike."""
+        device = self._accelerator.device
+        generator = BatchGenerator(device).key(share, self._seed, "trainer", *keys)
+        torch.default_generator.manual_seed(generator.local_seed)
+        if device.type == "cuda":
+            torch.cuda.manual_seed(generator.local_seed)
+        return generator
+
+    # ------------------------------------------------------------------ the log
+
+    def collect(self) -> None:
+        """Bring the losses since the last call to the host.
+
+        Raises
+        ------
+        NonFiniteLossError
+            If one of them, or the norm of a gradient, is not finite.
+        """
+        if not self._pending:
+            return
+        table = torch.cat([torch.stack(self._pending), torch.stack(self._norms)[:, None]], dim=1)
+        if self._accelerator.num_processes > 1:
+            table = self._accelerator.reduce(table, reduction="mean")
+        rows = table.double().tolist()
+        first = self.step - len(rows) + 1
+        self._pending, self._norms = [], []
+        for number, row in enumerate(rows):
+            for name, value in zip((*self._terms, "gradient_norm"), row, strict=True):
+                # Under fp16 an infinite norm is how the scaler finds its scale; that step is skipped.
+                skipped = name == "gradient_norm" and self._accelerator.scaler is not None
+                if not (math.isfinite(value) or skipped):
+                    raise NonFiniteLossError(self.stage.name, first + number, name, value)
+        self._window.extend(rows)
+
+    def summarise(self, seconds: float) -> Row:
+        """Return the row of the log for the steps since the last one."""
+        self.collect()
+        means = [math.fsum(column) / len(column) for column in zip(*self._window, strict=True)]
+        self._window = []
+        return {
+            "stage": self.stage.name,
+            "step": self.step,
+            "seconds": seconds,
+            "learning_rate": self.stage.learning_rate_at(self.step - 1),
+            "gradient_norm": means[-1],
+            "objective": math.fsum(means[:-1]),
+            **dict(zip(self._terms, means, strict=False)),
+        }
+
+    # ------------------------------------------------------------------ early stopping
+
+    @property
+    def validation_due(self) -> bool:
+        """Whether the averaged weights are to be tried on the held-out rows now."""
+        due = self.step % self.stage.validate_every == 0 or self.step == self.stage.max_steps
+        return self.stage.patience is not None and due
+
+    def validate(self, seconds: float) -> Row:
+        """Score the averaged weights on the held-out rows and remember them if they are the best."""
+        with self.average.in_place(), torch.no_grad():
+            self._objective.eval()
+            means = self._held_out_means()
+            self._train_mode()
+        for name, value in zip(self._terms, means, strict=True):
+            if not math.isfinite(value):
+                raise NonFiniteLossError(self.stage.name, self.step, f"validation {name}", value)
+        loss = math.fsum(means)
+        if loss < self.best_loss:
+            self.best_loss, self.misses = loss, 0
+            self.best = {name: tensor.clone() for name, tensor in self.average.tensors.items()}
+        else:
+            self.misses += 1
+        head: Row = {"stage": self.stage.name, "step": self.step, "seconds": seconds, "objective": loss}
+        return {**head, **dict(zip(self._terms, means, strict=True))}
+
+    def _held_out_means(self) -> list[float]:
+        """Return the mean of each loss; batches go round the processes, with the same noise each time."""
+        rank, world = self._accelerator.process_index, self._accelerator.num_processes
+        total = torch.zeros(len(self._terms), device=self._accelerator.device)
+        for number, rows in enumerate(torch.split(self._held_out, self.stage.batch_size)):
+            if number % world == rank:
+                share = Share(0, len(rows), len(rows))
+                generator = self._generator(share, self.stage.name, "validation", number)
+                total += self._losses(self._objective, rows, generator) * len(rows)
+        if world > 1:
+            total = self._accelerator.reduce(total, reduction="sum")
+        return [value / len(self._held_out) for value in total.double().tolist()]
+
+    # ------------------------------------------------------------------ begin and end
+
+    def finish(self) -> None:
+        """Leave the averaged weights, or the best ones, in the module."""
+        if self.best:
+            self.average.load(self.best)
+        if self._accelerator.num_processes > 1:
+            for tensor in self.average.tensors.values():
+                torch.distributed.broadcast(tensor, src=0)
+        self.average.store()
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Return the state as JSON values and tensors."""
+        self.collect()
+        scaler = self._accelerator.scaler
+        progress = {
+            "step": self.step,
+            "terms": list(self._terms),
+            "window": self._window,
+            "best_loss": self.best_loss if math.isfinite(self.best_loss) else None,
+            "misses": self.misses,
+            "scaler": None if scaler is None else scaler.state_dict(),
+        }
+        tensors = {f"average/{name}": tensor for name, tensor in self.average.tensors.items()}
+        tensors |= {f"best/{name}": tensor for name, tensor in self.best.items()}
+        for name, parameter in self._parameters.items():
+            for key, value in self._optimizer.state.get(parameter, {}).items():
+                tensors[f"optimizer/{key}/{name}"] = value
+        return progress, tensors
+
+    def restore(self, progress: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        """Go to the state that :meth:`state` returned."""
+        try:
+            self.step, self.misses = int(progress["step"]), int(progress["misses"])
+            best_loss = progress["best_loss"]
+            self.best_loss = math.inf if best_loss is None else float(best_loss)
+            self._terms = tuple(str(name) for name in progress["terms"])
+            self._window = [[float(value) for value in row] for row in progress["window"]]
+            self.average.load(_part(tensors, "average"))
+            best = _part(tensors, "best")
+            self.best = {
+                name: best[name].to(tensor.device) for name, tensor in self.average.tensors.items() if best
+            }
+            self._restore_optimizer(tensors)
+            if self._accelerator.scaler is not None and progress["scaler"]:
+                self._accelerator.scaler.load_state_dict(progress["scaler"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            name = self.stage.name
+            raise CheckpointError(f"the checkpoint does not fit stage {name!r}: {error}") from error
+
+    def _restore_optimizer(self, tensors: Mapping[str, Tensor]) -> None:
+        state = self._optimizer.state_dict()
+        numbers = {
+            id(parameter): number
+            for number, parameter in enumerate(
+                parameter for group in self._optimizer.param_groups for parameter in group["params"]
+            )
+        }
+        for path, tensor in _part(tensors, "optimizer").items():
+            key, _, name = path.partition("/")
+            entry = state["state"].setdefault(numbers[id(self._parameters[name])], {})
+            entry[key] = tensor
+        self._optimizer.load_state_dict(state)
+
+
+def _part(tensors: Mapping[str, Tensor], head: str) -> dict[str, Tensor]:
+    start = f"{head}/"
+    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
+
+
+def _buffers(module: nn.Module) -> dict[str, Tensor]:
+    return dict(module.named_buffers())
+
+
+def _adamw(parameters: Mapping[str, nn.Parameter], stage: Stage) -> torch.optim.AdamW:
+    """Return AdamW, fused where that exists, with decay on matrices and kernels only."""
+    groups = [
+        {"params": [p for p in parameters.values() if p.ndim >= 2], "weight_decay": stage.weight_decay},
+        {"params": [p for p in parameters.values() if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in parameters.values())
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]],
+        lr=stage.learning_rate,
+        betas=stage.betas,
+        fused=True if fused else None,
+    )
