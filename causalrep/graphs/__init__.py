@@ -1,0 +1,18 @@
+"""Causal graphs: the one currency of the library.
+
+Every learner returns a graph, every question is asked of a graph, every model is built on a graph.
+Graphs are immutable values with hashable labels; all types share one store of edges that carry a
+mark at each end.
+
+>>> from causalrep.graphs import DAG
+>>> g = DAG.from_string("Z -> X -> M -> Y; Z -> Y")
+>>> g.parents("Y"), g.is_separated("X", "Y", given={"Z", "M"})
+(NodeSet(['Z', 'M']), True)
+"""
+
+from causalrep.graphs._base import Graph
+from causalrep.graphs._dag import DAG
+from causalrep.graphs._node_set import NodeSet
+from causalrep.graphs._pdag import CPDAG, PDAG
+
+__all__ = ["CPDAG", "DAG", "PDAG", "Graph", "NodeSet"]

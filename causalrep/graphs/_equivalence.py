@@ -1,0 +1,188 @@
+"""Markov equivalence on integers: compelled edges, Meek's rules, consistent extensions.
+
+Two DAGs have the same separations iff they have the same adjacencies and the same v-structures
+i -> k <- j with i, j not adjacent [1]_. What all members of such a class agree on is the essential
+graph, or CPDAG.
+
+References
+----------
+.. [1] T. Verma, J. Pearl, "Equivalence and synthesis of causal models", UAI 1990.
+.. [2] D. M. Chickering, "A transformational characterization of equivalent Bayesian network
+   structures", UAI 1995.
+.. [3] C. Meek, "Causal inference and causal explanation with background knowledge", UAI 1995,
+   arXiv:1302.4972.
+.. [4] D. Dor, M. Tarsi, "A simple algorithm to construct a consistent extension of a partially
+   oriented graph", technical report R-185, UCLA, 1992.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from causalrep.graphs._store import ARROW, TAIL, EdgeStore
+
+__all__ = ["PartialOrientation", "compelled_parents", "extend", "meek_closure"]
+
+
+def compelled_parents(parents: list[list[int]], order: list[int]) -> list[set[int]]:
+    """Return for each node of a DAG the parents that are its parents in all equivalent DAGs.
+
+    Chickering's Label-Edges looks at the edges into y from the latest parent x on. What it decides
+    there settles all of them: a compelled w -> x with w no parent of y, or a parent z of y that is
+    none of x, compels every edge into y; otherwise w -> y is compelled iff w -> x is.
+    """
+    place = {node: i for i, node in enumerate(order)}
+    compelled: list[set[int]] = [set() for _ in order]
+    for y in order:
+        if not parents[y]:
+            continue
+        into_y = set(parents[y])
+        x = max(into_y, key=place.__getitem__)
+        if compelled[x] <= into_y and into_y - {x} <= set(parents[x]):
+            compelled[y] = compelled[x]
+        else:
+            compelled[y] = into_y
+    return compelled
+
+
+@dataclass(frozen=True)
+class PartialOrientation:
+    """A partially directed graph under change: per node its parents, children, and undecided neighbours."""
+
+    parents: list[set[int]]
+    children: list[set[int]]
+    undecided: list[set[int]]
+    adjacent: list[set[int]]
+
+    @classmethod
+    def of(cls, store: EdgeStore) -> Self:
+        """Return a copy of the edges of a store."""
+        classes = ((ARROW, TAIL), (TAIL, ARROW), (TAIL, TAIL), (None, None))
+        return cls(*([set(row) for row in store.lists(*ends)] for ends in classes))
+
+    def orient(self, source: int, target: int) -> None:
+        """Turn an undecided edge into source -> target."""
+        self.undecided[source].remove(target)
+        self.undecided[target].remove(source)
+        self.children[source].add(target)
+        self.parents[target].add(source)
+
+    def store(self) -> EdgeStore:
+        """Return the edges as they are now."""
+        edges = [(i, j, ARROW) for i, row in enumerate(self.children) for j in row]
+        edges += [(i, j, TAIL) for i, row in enumerate(self.undecided) for j in row if i < j]
+        left, right = [edge[0] for edge in edges], [edge[1] for edge in edges]
+        return EdgeStore(len(self.parents), left, right, [TAIL] * len(edges), [edge[2] for edge in edges])
+
+    def is_forced(self, a: int, b: int) -> bool:
+        """Return whether one of Meek's rules R1 to R4 turns the undecided a -- b into a -> b."""
+        into_b, near_b = self.parents[b], self.adjacent[b]
+        if not self.parents[a] <= near_b:  # R1: c -> a, c and b not adjacent
+            return True
+        if not self.children[a].isdisjoint(into_b):  # R2: a -> c -> b
+            return True
+        spokes = list(self.undecided[a] & into_b)  # R3: a -- c -> b, a -- d -> b, c and d not adjacent
+        if any(d not in self.adjacent[c] for k, c in enumerate(spokes) for d in spokes[:k]):
+            return True
+        # R4: a -- d -> c -> b, a and c adjacent, d and b not
+        return any(not (self.parents[c] & self.undecided[a]) <= near_b for c in into_b & self.adjacent[a])
+
+    def touched_by(self, a: int, b: int) -> Iterator[tuple[int, int]]:
+        """Yield the undecided edges that the new a -> b may have given a rule to fire on."""
+        for end in (a, b):
+            yield from ((end, other) for other in self.undecided[end])
+        for other in self.undecided[a] & self.adjacent[b]:  # a -> b as the first link of R4
+            yield from ((other, child) for child in self.children[b] & self.undecided[other])
+
+
+def meek_closure(store: EdgeStore) -> EdgeStore:
+    """Return the store after Meek's rules have been applied until none fires.
+
+    Whatever contradicts itself stays undirected: an edge that is forced both ways, or a set of
+    edges that would close a directed cycle. This happens only where there is no consistent extension.
+    """
+    closed = _closure(store, check_cycles=False)
+    # Cycles are rare and their search is not free: look once, and go step by step only if need be.
+    return _closure(store, check_cycles=True) if _cyclic_edges(closed) else closed
+
+
+def _closure(store: EdgeStore, *, check_cycles: bool) -> EdgeStore:
+    graph = PartialOrientation.of(store)
+    frontier: Iterable[tuple[int, int]] = store.pairs(TAIL, TAIL)
+    contested: set[tuple[int, int]] = set()
+    while frontier:
+        # All edges of a round are judged on the same state, so that the order of nodes cannot matter.
+        candidates = {(min(edge), max(edge)) for edge in frontier} - contested
+        chosen = []
+        for a, b in sorted(candidates):
+            ways = [way for way in ((a, b), (b, a)) if graph.is_forced(*way)]
+            if len(ways) == 2:
+                contested.add((a, b))
+            chosen += ways if len(ways) == 1 else []
+        if check_cycles:
+            trial = PartialOrientation.of(graph.store())
+            for way in chosen:
+                trial.orient(*way)
+            cyclic = set(_cyclic_edges(trial.store()))
+            contested.update((min(way), max(way)) for way in chosen if way in cyclic)
+            chosen = [way for way in chosen if way not in cyclic]
+        for way in chosen:
+            graph.orient(*way)
+        frontier = [edge for way in chosen for edge in graph.touched_by(*way)]
+    return graph.store()
+
+
+def _cyclic_edges(store: EdgeStore) -> list[tuple[int, int]]:
+    """Return the directed edges that lie on directed cycles."""
+    edges = store.pairs(TAIL, ARROW)
+    if not edges:
+        return []
+    rows, columns = np.array(edges).T
+    shape = (store.n_nodes, store.n_nodes)
+    matrix = coo_array((np.ones(len(edges), dtype=np.int8), (rows, columns)), shape=shape).tocsr()
+    _, component = connected_components(matrix, directed=True, connection="strong")
+    return [edges[k] for k in np.flatnonzero(component[rows] == component[columns])]
+
+
+def extend(store: EdgeStore) -> tuple[EdgeStore, list[int]]:
+    """Direct the undirected edges without a new v-structure or cycle (Dor and Tarsi).
+
+    Take away, again and again, a node that can be last: no directed edge leaves it, and each of its
+    undirected neighbours is adjacent to all its other neighbours. Among the possible the highest
+    goes first, so that undirected edges tend to follow the node order.
+
+    Returns
+    -------
+    store : EdgeStore
+        Directed edges only, if nothing is left.
+    left : list of int
+        The nodes among which none can be last; empty iff there is a consistent extension.
+    """
+    graph = PartialOrientation.of(store)
+    near = [set(row) for row in graph.adjacent]
+    left = set(range(store.n_nodes))
+    queue = [-node for node in reversed(range(store.n_nodes))]
+    while queue:
+        node = -heapq.heappop(queue)
+        if node not in left or not _can_be_last(graph, near, left, node):
+            continue
+        for other in sorted(graph.undecided[node] & left):
+            graph.orient(other, node)
+        for other in near[node]:
+            near[other].discard(node)
+            heapq.heappush(queue, -other)
+        left.remove(node)
+    return graph.store(), sorted(left)
+
+
+def _can_be_last(graph: PartialOrientation, near: list[set[int]], left: set[int], node: int) -> bool:
+    if not graph.children[node].isdisjoint(left):
+        return False
+    return all(near[node] - {other} <= near[other] for other in graph.undecided[node])
