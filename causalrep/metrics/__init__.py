@@ -9,6 +9,7 @@ from causalrep.metrics._counterfactual import (
 )
 from causalrep.metrics._counterfactual_report import CounterfactualExample, CounterfactualReport, Score
 from causalrep.metrics._estimates import Estimate, average_estimate, mean_estimate, ratio_estimate
+from causalrep.metrics._graphs import EdgeScores, arrowhead_scores, shd, skeleton_scores
 from causalrep.metrics._image_errors import ImageErrors, image_errors
 from causalrep.metrics._leak import label_leak
 
@@ -17,13 +18,17 @@ __all__ = [
     "CounterfactualModel",
     "CounterfactualReport",
     "CounterfactualWorld",
+    "EdgeScores",
     "Estimate",
     "ImageErrors",
     "Score",
+    "arrowhead_scores",
     "average_estimate",
     "counterfactual_report",
     "image_errors",
     "label_leak",
     "mean_estimate",
     "ratio_estimate",
+    "shd",
+    "skeleton_scores",
 ]
