@@ -1,0 +1,52 @@
+"""Structural causal models: sample, intervene, and imagine what would have been.
+
+A model is a graph with a mechanism at each node, and a mechanism can be anything: a linear
+equation, a Python function, a renderer that draws an image, a network that inverts one.
+
+>>> from causalrep.scm import SCM, Linear, Normal
+>>> scm = SCM(mechanisms={"X": Normal(0, 1), "Y": Linear({"X": 2.0}, noise=Normal(0, 1))})
+>>> scm.graph.to_string()
+'X -> Y'
+"""
+
+from causalrep.scm._distributions import (
+    Bernoulli,
+    Categorical,
+    Dirac,
+    Distribution,
+    Empirical,
+    Exponential,
+    Gamma,
+    Laplace,
+    LogNormal,
+    Normal,
+    StudentT,
+    Uniform,
+)
+from causalrep.scm._mechanism import Mechanism
+from causalrep.scm._mechanisms import AdditiveNoise, Function, Invertible, Linear, Root
+from causalrep.scm._samples import Samples
+from causalrep.scm._scm import SCM
+
+__all__ = [
+    "SCM",
+    "AdditiveNoise",
+    "Bernoulli",
+    "Categorical",
+    "Dirac",
+    "Distribution",
+    "Empirical",
+    "Exponential",
+    "Function",
+    "Gamma",
+    "Invertible",
+    "Laplace",
+    "Linear",
+    "LogNormal",
+    "Mechanism",
+    "Normal",
+    "Root",
+    "Samples",
+    "StudentT",
+    "Uniform",
+]

@@ -1,0 +1,108 @@
+"""From what a user writes to a graph and mechanisms that agree with each other."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import networkx as nx
+
+from causalrep.graphs import DAG
+from causalrep.scm._distributions import Distribution
+from causalrep.scm._mechanism import Mechanism, NoiseLaw
+from causalrep.scm._mechanisms import Function, Root
+from causalrep.utils import DataError, GraphError, UnknownNameError
+
+__all__ = ["check_agreement", "collect_mechanisms", "rewired"]
+
+
+def collect_mechanisms(
+    graph: DAG | nx.DiGraph | None, mechanisms: Mapping[Hashable, Any], noise: Mapping[Hashable, NoiseLaw]
+) -> tuple[DAG, dict[Hashable, Mechanism]]:
+    """Return the graph and a `Mechanism` for each node that has one, or a law and no parents."""
+    if not isinstance(mechanisms, Mapping) or not isinstance(noise, Mapping):
+        raise TypeError("`mechanisms` and `noise` must be mappings of node to mechanism and of node to law")
+    if not (graph is None or isinstance(graph, (DAG, nx.DiGraph))):
+        raise TypeError(f"`graph` must be a DAG, a networkx.DiGraph or None, got {type(graph).__name__}")
+    given = {node: _as_mechanism(node, spec, noise.get(node)) for node, spec in mechanisms.items()}
+    roots = {node: law for node, law in noise.items() if node not in given}
+    if graph is None:
+        given.update({node: _as_mechanism(node, law, None) for node, law in roots.items()})
+        return _graph_of(given), given
+    dag = graph if isinstance(graph, DAG) else DAG.from_networkx(graph)
+    for what, names in (("`mechanisms`", mechanisms), ("`noise`", noise)):
+        for node in names:
+            if node not in dag:
+                raise UnknownNameError(node, dag.nodes, what=what)
+    given.update({node: _as_mechanism(node, roots[node], None) for node in roots if not dag.parents(node)})
+    return dag, given
+
+
+def _as_mechanism(node: Hashable, spec: Any, law: NoiseLaw) -> Mechanism:
+    try:
+        if isinstance(spec, Distribution):
+            spec = Root(spec)
+        if isinstance(spec, Mechanism):
+            return spec if law is None else spec.with_noise(law)
+        if callable(spec):
+            return Function(spec, law)
+    except (DataError, GraphError) as error:
+        raise type(error)(f"the mechanism of {node!r}: {error}") from error
+    raise TypeError(
+        f"the mechanism of {node!r} must be a Mechanism, a callable or a Distribution, "
+        f"got {type(spec).__name__}"
+    )
+
+
+def _graph_of(given: Mapping[Hashable, Mechanism]) -> DAG:
+    """Return the graph that the argument names of the mechanisms tell."""
+    edges = []
+    for node, mechanism in given.items():
+        if mechanism.parents is None:
+            raise GraphError(f"the mechanism of {node!r} does not name its parents, so a `graph` is needed")
+        for parent in mechanism.parents:
+            if parent not in given:
+                raise UnknownNameError(parent, given, what=f"the mechanism of {node!r}")
+            edges.append((parent, node))
+    return DAG(edges, nodes=list(given))
+
+
+def check_agreement(graph: DAG, given: Mapping[Hashable, Mechanism]) -> None:
+    """Check that every node has a mechanism and that it reads the node's parents."""
+    missing = [node for node in graph.nodes if node not in given]
+    if missing:
+        raise GraphError(
+            f"no mechanism for {', '.join(map(repr, missing))}; give each in `mechanisms` "
+            "(for a node without parents, a law in `noise` is enough)"
+        )
+    for node in graph.nodes:
+        found, expected = given[node].parents, tuple(graph.parents(node))
+        if found is not None and set(found) != set(expected):
+            raise GraphError(
+                f"the mechanism of {node!r} reads {_listed(found)}, "
+                f"but the parents of {node!r} in the graph are {_listed(expected)}"
+            )
+
+
+def _listed(nodes: tuple[Hashable, ...]) -> str:
+    return ", ".join(map(repr, nodes)) or "no node"
+
+
+def rewired(graph: DAG, replaced: Mapping[Hashable, Mechanism]) -> DAG:
+    """Return the graph in which the `replaced` nodes have the parents that their mechanisms read.
+
+    Raises
+    ------
+    UnknownNameError
+        If a mechanism reads what is not a node.
+    CycleError
+        If it reads the node itself or a descendant of it.
+    """
+    edges = [(u, v) for u, v in graph.directed_edges if v not in replaced]
+    for node, mechanism in replaced.items():
+        parents = tuple(graph.parents(node)) if mechanism.parents is None else mechanism.parents
+        for parent in parents:
+            if parent not in graph:
+                raise UnknownNameError(parent, graph.nodes, what=f"the policy for {node!r}")
+            edges.append((parent, node))
+    return DAG(edges, nodes=graph.nodes)

@@ -1,0 +1,513 @@
+"""The engine: a graph with a mechanism at each node is sampled, intervened on and imagined.
+
+One engine serves scalars, arrays and images, because it only routes: it asks mechanisms for noise
+and values in topological order and hands references on. Three rules carry everything else.
+
+* The noise of a node comes from its own stream, addressed by seed and node. An intervention
+  therefore leaves the noise of all other nodes as it was (common random numbers), and so does the
+  addition of a node.
+* An intervention replaces mechanisms and, with them, the arrows into the node (Pearl 2009,
+  definition 3.2.1 and section 4.2). What it gives is again an `SCM`.
+* A counterfactual is abduction, action, prediction (Pearl 2009, theorem 7.1.7), done for the
+  descendants of the intervention alone: nothing else can change.
+
+References
+----------
+J. Pearl, *Causality: Models, Reasoning, and Inference*, 2nd ed., Cambridge University Press, 2009.
+E. Bareinboim, J. D. Correa, D. Ibeling, T. Icard, "On Pearl's hierarchy and the foundations of
+causal inference", in *Probabilistic and Causal Inference*, ACM, 2022, doi:10.1145/3501714.3501743.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, Self
+
+import networkx as nx
+
+from causalrep.graphs import DAG
+from causalrep.scm._arrays import check_rows, is_numpy, noise_rows
+from causalrep.scm._build import check_agreement, collect_mechanisms, rewired
+from causalrep.scm._evidence import Evidence
+from causalrep.scm._interventions import Fixed, Shifted, as_intervention, as_shift, targets_of
+from causalrep.scm._mechanism import Array, Mechanism, Noise, NoiseLaw
+from causalrep.scm._plan import Plan
+from causalrep.scm._samples import Samples
+from causalrep.utils import (
+    DataError,
+    NotInvertibleError,
+    RandomState,
+    UnknownNameError,
+    as_seed,
+    keyed_generator,
+)
+
+__all__ = ["SCM"]
+
+_Like = Callable[[Hashable], Array | None]
+
+
+class SCM:
+    """A structural causal model: a DAG with a mechanism at each node.
+
+    Parameters
+    ----------
+    graph : DAG or networkx.DiGraph, optional
+        Arrows from parents to children; default: read from the argument names of the mechanisms.
+    mechanisms : mapping of node to Mechanism, callable or Distribution
+        How each node gets its value. A callable takes parents by argument name, as whole arrays,
+        and the node's noise as ``noise``; it is taken as `Function`, about which nothing is known,
+        so declare `AdditiveNoise`, `Linear` or `Invertible` where counterfactuals are wanted.
+    noise : mapping of node to Distribution, optional
+        Laws of noise for callables and for mechanisms that were given none; a node without parents
+        needs nothing else. A mapping of laws instead of one gives structured noise.
+
+    Attributes
+    ----------
+    graph : DAG
+        The graph; of an intervened model, the mutilated graph.
+    mechanisms : dict of node to Mechanism
+        The mechanisms at work.
+    interventions : dict of node to Mechanism
+        Those of them that interventions have put in place.
+
+    Raises
+    ------
+    CycleError
+        If the graph has a directed cycle.
+    GraphError
+        If a node has no mechanism, or a mechanism reads other nodes than its parents in the graph.
+    UnknownNameError
+        If a mechanism or law is given for, or reads, a node that does not exist.
+    DataError
+        If a callable takes ``noise`` and no law is given, or the reverse.
+
+    See Also
+    --------
+    Mechanism : What a node's mechanism must answer; subclass it for renderers and learned models.
+    Samples : The container of array-valued rows.
+
+    Notes
+    -----
+    Models are values: `do` and `shift` return new ones. `counterfactual` assumes that the
+    mechanisms are the true ones and that noises of different nodes are independent.
+
+    Examples
+    --------
+    >>> from causalrep.scm import SCM, Linear, Normal
+    >>> scm = SCM(
+    ...     mechanisms={
+    ...         "Z": Normal(0, 1),
+    ...         "X": Linear({"Z": 0.8}, noise=Normal(0, 1)),
+    ...         "Y": Linear({"X": 2.0, "Z": -1.0}, noise=Normal(0, 0.5)),
+    ...     }
+    ... )
+    >>> df = scm.sample(1000, random_state=0)
+    >>> high, low = (scm.do(X=x).sample(1000, random_state=0) for x in (1, 0))
+    >>> round(float((high["Y"] - low["Y"]).mean()), 6)
+    2.0
+    >>> imagined = scm.counterfactual(df, do={"X": 0.0})
+    >>> bool((abs(imagined["Y"] - (df["Y"] - 2 * df["X"])) < 1e-9).all())
+    True
+    """
+
+    def __init__(
+        self,
+        graph: DAG | nx.DiGraph | None = None,
+        mechanisms: Mapping[Hashable, Mechanism | Callable[..., Array] | Any] | None = None,
+        *,
+        noise: Mapping[Hashable, NoiseLaw] | None = None,
+    ) -> None:
+        self._graph, given = collect_mechanisms(
+            graph, {} if mechanisms is None else mechanisms, {} if noise is None else noise
+        )
+        check_agreement(self._graph, given)
+        self._mechanisms: dict[Hashable, Mechanism] = {node: given[node] for node in self._graph.nodes}
+        self._parents = {node: tuple(self._graph.parents(node)) for node in self._graph.nodes}
+        self._factual: SCM = self
+        self._templates: dict[Hashable, Array] = {}
+
+    def __repr__(self) -> str:
+        done = f", interventions={self.interventions!r}" if self.interventions else ""
+        return f"{type(self).__name__}({self._graph.to_string()!r}{done})"
+
+    @property
+    def graph(self) -> DAG:
+        """The DAG; of an intervened model, the mutilated one."""
+        return self._graph
+
+    @property
+    def mechanisms(self) -> dict[Hashable, Mechanism]:
+        """The mechanisms at work, by node."""
+        return dict(self._mechanisms)
+
+    @property
+    def interventions(self) -> dict[Hashable, Mechanism]:
+        """The mechanisms that interventions have put in place, by node."""
+        own = self._factual._mechanisms
+        return {node: m for node, m in self._mechanisms.items() if m is not own[node]}
+
+    # ------------------------------------------------------------------ sampling
+
+    def sample(
+        self,
+        n: int,
+        random_state: RandomState = None,
+        nodes: Iterable[Hashable] | None = None,
+        *,
+        return_noise: bool = False,
+    ) -> Any:
+        """Draw rows, ancestors first.
+
+        The same seed gives the same noise to every node, whatever was intervened on and whatever
+        other nodes there are; contrasts between interventions are therefore paired.
+
+        Parameters
+        ----------
+        n : int
+            Number of rows.
+        random_state : int, numpy Generator, numpy RandomState or None, default=None
+            Seed.
+        nodes : iterable of node, optional
+            Nodes to return; only these and their ancestors are computed. Default: all.
+        return_noise : bool, default=False
+            Return `Samples`, which carry the noise, also where a data frame would do.
+
+        Returns
+        -------
+        pandas.DataFrame or Samples
+            A frame of n rows if every node is a scalar and NumPy, else `Samples`; nodes in the
+            order of the graph.
+
+        Raises
+        ------
+        UnknownNameError
+            If `nodes` names a node that does not exist.
+        DataError
+            If `n` is not a positive integer, or per-row interventions have another number of rows.
+
+        Examples
+        --------
+        >>> from causalrep.scm import SCM, Normal
+        >>> scm = SCM(mechanisms={"X": Normal(0, 1), "Y": lambda X: 2 * X})
+        >>> scm.sample(2, random_state=0).shape
+        (2, 2)
+        """
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+            raise DataError(f"`n` must be a positive integer, got {n!r}")
+        wanted = self._known(nodes, what="`nodes`")
+        order = self._upstream(wanted)
+        mechanisms = self._for_rows(order, n, self._template)
+        seed = as_seed(random_state)
+        values: dict[Hashable, Array] = {}
+        noise: dict[Hashable, Noise] = {}
+        for node in order:
+            noise[node] = mechanisms[node].sample_noise(n, keyed_generator(seed, self._stream(node), node))
+            values[node] = self._forward(mechanisms[node], node, values, noise[node], n)
+        own = [node for node in wanted if node not in self.interventions]
+        samples = Samples({node: values[node] for node in wanted}, {node: noise[node] for node in own})
+        plain = all(is_numpy(value) and value.ndim == 1 for value in samples.values())
+        return samples.frame if plain and not return_noise else samples
+
+    def _forward(
+        self, mechanism: Mechanism, node: Hashable, values: Mapping[Hashable, Array], noise: Noise, n: int
+    ) -> Array:
+        value = mechanism.forward({parent: values[parent] for parent in self._parents[node]}, noise)
+        return check_rows(value, n, f"the result of the mechanism of {node!r}")
+
+    def _for_rows(self, nodes: Iterable[Hashable], n: int, like: _Like) -> dict[Hashable, Mechanism]:
+        """Return the mechanisms of `nodes`, given values spread over n rows and checked."""
+        ready: dict[Hashable, Mechanism] = {}
+        for node in nodes:
+            mechanism = self._mechanisms[node]
+            if isinstance(mechanism, (Fixed, Shifted)):
+                array = like(node)
+                trailing = () if array is None else tuple(array.shape[1:])
+                mechanism = mechanism.for_rows(n, like=array, trailing=trailing, node=node)
+            ready[node] = mechanism
+        return ready
+
+    def _template(self, node: Hashable) -> Array:
+        """Return two rows of the node by its own mechanism: what its values look like."""
+        base = self._factual
+        if node not in base._templates:
+            base._templates[node] = base.sample(2, 0, [node], return_noise=True)[node]
+        return base._templates[node]
+
+    def _stream(self, node: Hashable) -> str:
+        mechanism = self._mechanisms[node]
+        while isinstance(mechanism, Shifted):
+            mechanism = mechanism.mechanism
+        return "noise" if mechanism is self._factual._mechanisms[node] else "do"
+
+    def _upstream(self, nodes: list[Hashable]) -> list[Hashable]:
+        needed = set(nodes).union(self._graph.ancestors(list(nodes)))
+        return [node for node in self._graph.topological_order() if node in needed]
+
+    def _known(self, nodes: Iterable[Hashable] | None, *, what: str) -> list[Hashable]:
+        """Return `nodes` (default all) in the order of the graph."""
+        if nodes is None:
+            return list(self._graph.nodes)
+        asked = [nodes] if isinstance(nodes, str) else list(nodes)
+        for node in asked:
+            if node not in self._mechanisms:
+                raise UnknownNameError(node, self._mechanisms, what=what)
+        return [node for node in self._graph.nodes if node in set(asked)]
+
+    # ------------------------------------------------------------------ intervening
+
+    def do(self, interventions: Mapping[Hashable, Any] | None = None, /, **named: Any) -> Self:
+        """Return the model in which nodes no longer follow their mechanisms.
+
+        Parameters
+        ----------
+        interventions, **named : node to intervention
+            A number; an array, with one entry (one array, for an array-valued node) per row, or of
+            the shape of one row; a `Distribution` to draw from, by a stream of its own; a policy,
+            that is a function of other nodes by argument name, which may be any that are not
+            descendants of the target and become its parents; or a `Mechanism`. For distinct
+            nodes, the order in which interventions are made does not matter.
+
+        Returns
+        -------
+        SCM
+            A new model; its `graph` is the mutilated one.
+
+        Raises
+        ------
+        UnknownNameError
+            If a target, or an argument of a policy, is not a node.
+        CycleError
+            If a policy reads a descendant of its target.
+        DataError
+            If a value has NaN in it.
+
+        Warns
+        -----
+        UserWarning
+            If a target was intervened on before: the last intervention counts.
+
+        Examples
+        --------
+        >>> from causalrep.scm import SCM, Normal
+        >>> scm = SCM(mechanisms={"Z": Normal(0, 1), "X": Normal(0, 1), "Y": lambda X: 2 * X})
+        >>> scm.do(X=lambda Z: Z > 0).graph.to_string()
+        'Z -> X; X -> Y'
+        """
+        replaced = self._actions(targets_of(interventions, named))
+        new = self._intervened(replaced)
+        for node in replaced:
+            if node in self.interventions:
+                warnings.warn(f"{node!r} was intervened on before; the last do counts", stacklevel=2)
+        return new
+
+    def shift(self, deltas: Mapping[Hashable, Any] | None = None, /, **named: Any) -> Self:
+        """Return the model in which nodes follow their mechanisms and are then moved.
+
+        Parameters
+        ----------
+        deltas, **named : node to number or array
+            What is added to the value, as a number, an array of the shape of one row, or one
+            entry per row. Shifts of the same node add up.
+
+        Returns
+        -------
+        SCM
+            A new model, with the same graph.
+
+        Raises
+        ------
+        UnknownNameError
+            If a target is not a node.
+        DataError
+            If a delta is not a number or has NaN in it.
+
+        Examples
+        --------
+        >>> from causalrep.scm import SCM, Normal
+        >>> scm = SCM(mechanisms={"X": Normal(0, 1), "Y": lambda X: 2 * X})
+        >>> moved = scm.shift(X=0.5).sample(3, random_state=0) - scm.sample(3, random_state=0)
+        >>> [round(float(y), 6) for y in moved["Y"]]
+        [1.0, 1.0, 1.0]
+        """
+        return self._intervened(self._shifts(targets_of(deltas, named)))
+
+    def _actions(self, chosen: Mapping[Hashable, Any]) -> dict[Hashable, Mechanism]:
+        self._known(chosen, what="do")
+        return {node: as_intervention(node, value) for node, value in chosen.items()}
+
+    def _shifts(self, deltas: Mapping[Hashable, Any]) -> dict[Hashable, Mechanism]:
+        self._known(deltas, what="shift")
+        return {node: as_shift(node, self._mechanisms[node], delta) for node, delta in deltas.items()}
+
+    def _intervened(self, replaced: Mapping[Hashable, Mechanism]) -> Self:
+        graph = rewired(self._graph, replaced)
+        new = copy.copy(self)
+        new._graph = graph
+        new._mechanisms = {**self._mechanisms, **replaced}
+        new._parents = {node: tuple(graph.parents(node)) for node in graph.nodes}
+        return new
+
+    # ------------------------------------------------------------------ imagining
+
+    def abduct(self, observed: Any, nodes: Iterable[Hashable] | None = None) -> dict[Hashable, Noise]:
+        """Return the noise of observed rows.
+
+        Parameters
+        ----------
+        observed : data frame, Samples or mapping of node to array
+            The rows. Noise that `Samples` carry is the truth and is returned as it is.
+        nodes : iterable of node, optional
+            Whose noise; default: all.
+
+        Returns
+        -------
+        dict of node to noise
+            In the order of the graph; an empty dict for a deterministic node.
+
+        Raises
+        ------
+        NotInvertibleError
+            If a mechanism cannot tell its noise from its value.
+        DataError
+            If a needed column is missing.
+
+        Examples
+        --------
+        >>> from causalrep.scm import SCM, Linear, Normal
+        >>> import pandas as pd
+        >>> scm = SCM(mechanisms={"X": Normal(0, 1), "Y": Linear({"X": 2.0}, noise=Normal(0, 1))})
+        >>> scm.abduct(pd.DataFrame({"X": [1.0], "Y": [2.5]}))["Y"]
+        array([0.5])
+        """
+        evidence = Evidence.read(observed)
+        return self._abducted(self._known(nodes, what="`nodes`"), evidence, self._carried(evidence))
+
+    def _carried(self, evidence: Evidence) -> dict[Hashable, Noise]:
+        """Return the noise that came with the rows, for nodes that still follow their own mechanism."""
+        own = set(self._mechanisms).difference(self.interventions)
+        return {node: noise for node, noise in evidence.noise.items() if node in own}
+
+    def _abducted(
+        self, nodes: Sequence[Hashable], evidence: Evidence, known: Mapping[Hashable, Noise]
+    ) -> dict[Hashable, Noise]:
+        """Return the noise of `nodes`: the known one, or what their mechanisms tell."""
+        missing = [node for node in nodes if node not in known and not self._mechanisms[node].deterministic]
+        for node in missing:
+            for name in (node, *self._parents[node]):
+                evidence.require(name, f"to tell the noise of {node!r} (nodes=[...] leaves nodes out)")
+            if not self._mechanisms[node].invertible:
+                raise NotInvertibleError(_untold(node, self._mechanisms[node]))
+        ready = self._for_rows(missing, evidence.n, evidence.values.get)
+        noise: dict[Hashable, Noise] = {}
+        for node in nodes:
+            if node in ready:
+                noise[node] = self._told(ready[node], node, evidence.values)
+            else:
+                noise[node] = known.get(node, {})
+        return noise
+
+    def _told(self, mechanism: Mechanism, node: Hashable, values: Mapping[Hashable, Array]) -> Noise:
+        try:
+            return mechanism.abduct({parent: values[parent] for parent in self._parents[node]}, values[node])
+        except NotInvertibleError as error:
+            raise NotInvertibleError(f"the noise of {node!r}: {error}") from error
+
+    def counterfactual(
+        self,
+        observed: Any,
+        do: Mapping[Hashable, Any] | None = None,
+        *,
+        shift: Mapping[Hashable, Any] | None = None,
+        nodes: Iterable[Hashable] | None = None,
+        noise: Mapping[Hashable, Noise] | None = None,
+        random_state: RandomState = None,
+    ) -> Any:
+        """Return what the observed rows would have been under an intervention.
+
+        Abduction tells the noise of the rows, action replaces mechanisms as `do` and `shift` do,
+        and prediction replays the descendants of the targets with that noise. Every other node is
+        returned as the very array that was given.
+
+        Parameters
+        ----------
+        observed : data frame, Samples or mapping of node to array
+            The rows, n of them.
+        do : mapping of node to intervention, optional
+            As in `do`. A policy reads the counterfactual values of its arguments.
+        shift : mapping of node to number or array, optional
+            As in `shift`: the node takes the value that it would have taken, plus the delta.
+        nodes : iterable of node, optional
+            Nodes of interest: others that would change are neither computed nor returned. Default: all.
+        noise : mapping of node to noise, optional
+            What an earlier `abduct` of the same rows gave; nothing that is given is abducted again.
+        random_state : int, numpy Generator, numpy RandomState or None, default=None
+            Seed of interventions that draw.
+
+        Returns
+        -------
+        data frame, Samples or dict
+            The same kind as `observed` with the same rows in the same order; columns that are not
+            nodes are kept. `Samples` carry the noise on, except that of the targets, whose values no
+            longer come from it.
+
+        Raises
+        ------
+        NotInvertibleError
+            If a needed noise can neither be told nor was given.
+        UnknownNameError
+            If a target is not a node.
+        DataError
+            If a needed column is missing, or numbers of rows or shapes do not fit.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from causalrep.scm import SCM, Linear, Normal
+        >>> scm = SCM(mechanisms={"X": Normal(0, 1), "Y": Linear({"X": 2.0}, noise=Normal(0, 1))})
+        >>> scm.counterfactual(pd.DataFrame({"X": [1.0], "Y": [2.5]}), do={"X": 3})
+             X    Y
+        0  3.0  6.5
+        """
+        evidence = Evidence.read(observed)
+        actions, shifts = self._actions(do or {}), self._shifts(shift or {})
+        both = [node for node in actions if node in shifts]
+        if both:
+            raise DataError(f"{both[0]!r} is named in both `do` and `shift`; choose one")
+        world = self._intervened({**actions, **shifts})
+        plan = Plan.make(world._graph, actions, shifts, self._known(nodes, what="`nodes`"))
+        plan.check(evidence)
+        known = {**self._carried(evidence), **self._checked_noise(noise or {}, evidence.n)}
+        mechanisms = world._for_rows(plan.order, evidence.n, evidence.values.get)
+        used = self._abducted(plan.replayed, evidence, known)
+        if plan.acted:
+            seed = as_seed(random_state)
+            for node in plan.acted:
+                used[node] = mechanisms[node].sample_noise(evidence.n, keyed_generator(seed, "do", node))
+        values = dict(evidence.values)
+        for node in plan.order:
+            mechanism = mechanisms[node]
+            if node in plan.moved and isinstance(mechanism, Shifted):
+                values[node] = mechanism.move(values[node])
+            else:
+                values[node] = world._forward(mechanism, node, values, used[node], evidence.n)
+        foreign = plan.targets.union(plan.dropped, self.interventions)
+        kept = {node: part for node, part in {**known, **used}.items() if node not in foreign}
+        return evidence.rebuild({node: values[node] for node in plan.order}, plan.dropped, kept)
+
+    def _checked_noise(self, noise: Mapping[Hashable, Noise], n: int) -> dict[Hashable, Noise]:
+        self._known(noise, what="`noise`")
+        for node, part in noise.items():
+            if noise_rows(part) - {n}:
+                raise DataError(f"the noise of {node!r} must have {n} rows, got {sorted(noise_rows(part))}")
+        return dict(noise)
+
+
+def _untold(node: Hashable, mechanism: Mechanism) -> str:
+    return (
+        f"the noise of {node!r} cannot be told from its value by {mechanism!r}; declare the mechanism as "
+        "AdditiveNoise or Invertible, or give Samples that carry their noise "
+        "(sample(..., return_noise=True)), or pass noise={...}"
+    )
