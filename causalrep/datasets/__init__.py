@@ -1,1 +1,6 @@
-"""Data sets whose truth is known: worlds that draw their own pictures, and files of real ones."""
+"""Data whose truth is known: worlds that draw their own pictures, and files of real ones."""
+
+from causalrep.datasets._pendulum import pendulum
+from causalrep.datasets._world import Renderer, World
+
+__all__ = ["Renderer", "World", "pendulum"]

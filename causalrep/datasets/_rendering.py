@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Canvas", "background", "draw_rows", "hsv_to_rgb", "paint"]
+__all__ = ["Canvas", "background", "draw_rows", "hsv_to_rgb", "paint", "rgb_to_hue"]
 
 #: Pixels (times rows) drawn at once: about 40 MB of float32 temporaries.
 _PIXELS_PER_CHUNK = 1 << 20
@@ -44,11 +44,18 @@ class Canvas:
     x_range, y_range : (float, float)
         The world coordinates of the left and right, and of the bottom and top border. The first
         row of pixels is the top.
+    rows : (int, int), optional
+        Draw only the rows from the first up to, not including, the second; default all.
+
+    Notes
+    -----
+    The methods return coverages of shape ``(n, n_rows, size)``.
     """
 
     size: int
     x_range: tuple[float, float]
     y_range: tuple[float, float]
+    rows: tuple[int, int] | None = None
 
     @property
     def pixel(self) -> tuple[float, float]:
@@ -59,15 +66,15 @@ class Canvas:
         )
 
     def centres(self) -> tuple[Tensor, Tensor]:
-        """Return the x of each column, shape (1, size), and the y of each row, shape (size, 1)."""
+        """Return the x of each column, shape (1, size), and the y of each row, shape (n_rows, 1)."""
         step_x, step_y = self.pixel
         index = torch.arange(self.size, dtype=torch.float64) + 0.5
         x = self.x_range[0] + step_x * index
-        y = self.y_range[1] - step_y * index
+        y = self.y_range[1] - step_y * index[slice(*(self.rows or (0, self.size)))]
         return x.float()[None, :], y.float()[:, None]
 
     def disc(self, x: Tensor, y: Tensor, radius: float) -> Tensor:
-        """Coverage of discs, shape (n, size, size).
+        """Return the coverage of discs.
 
         Parameters
         ----------
@@ -83,7 +90,7 @@ class Canvas:
     def segment(
         self, start: tuple[Tensor, Tensor], end: tuple[Tensor, Tensor], width: float, *, cap: str = "butt"
     ) -> Tensor:
-        """Coverage of straight strokes, shape (n, size, size).
+        """Return the coverage of straight strokes.
 
         Parameters
         ----------
@@ -113,7 +120,7 @@ class Canvas:
         return _band(distance, width / 2, self._footprint(dx, dy, distance))
 
     def _offsets(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Vectors from the points (x, y) to all pixel centres, shapes (n, 1, size), (n, size, 1)."""
+        """Vectors from the points (x, y) to all pixel centres, shapes (n, 1, size), (n, n_rows, 1)."""
         columns, rows = self.centres()
         return (columns.to(x.device) - x.float()[:, None, None], rows.to(y.device) - y.float()[:, None, None])
 
@@ -160,6 +167,23 @@ def hsv_to_rgb(hue: Tensor, saturation: Tensor | float = 1.0, value: Tensor | fl
     saturation = torch.as_tensor(saturation, dtype=hue.dtype, device=hue.device).reshape(-1, 1)
     value = torch.as_tensor(value, dtype=hue.dtype, device=hue.device).reshape(-1, 1)
     return value - value * saturation * dip
+
+
+def rgb_to_hue(colour: Tensor) -> Tensor:
+    """Return the hue in [0, 1), shape (n,), of RGB of shape (n, 3); zero for greys.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from causalrep.datasets._rendering import hsv_to_rgb, rgb_to_hue
+    >>> rgb_to_hue(hsv_to_rgb(torch.tensor([0.0, 0.25, 0.9]), 0.8, 0.7))
+    tensor([0.0000, 0.2500, 0.9000])
+    """
+    chroma = (colour.amax(dim=1) - colour.amin(dim=1)).clamp_min(1e-12)
+    red, green, blue = colour.unbind(dim=1)
+    sextant = torch.stack([(green - blue) / chroma, 2 + (blue - red) / chroma, 4 + (red - green) / chroma])
+    largest = colour.argmax(dim=1)[None]
+    return torch.remainder(sextant.gather(0, largest)[0] / 6, 1.0)
 
 
 def draw_rows(draw: Callable[[slice], Tensor], n: int, size: int) -> Tensor:
