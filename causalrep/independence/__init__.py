@@ -1,0 +1,11 @@
+"""Conditional-independence tests, asked in batches, on NumPy, Torch or CuPy.
+
+A test is fitted once and then answers arrays of questions (`CITest.test_batch`) or one question by name
+(`CITest.test`). Search algorithms take any such test, among them `Oracle`, which knows the graph.
+"""
+
+from causalrep.independence._base import CITest, CITestBatch, CITestResult, CITestWarning, Flag
+from causalrep.independence._fisherz import FisherZ
+from causalrep.independence._oracle import Oracle
+
+__all__ = ["CITest", "CITestBatch", "CITestResult", "CITestWarning", "FisherZ", "Flag", "Oracle"]
