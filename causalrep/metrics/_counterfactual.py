@@ -183,9 +183,22 @@ def counterfactual_report(
 
     Examples
     --------
-    >>> from causalrep.datasets import pendulum  # doctest: +SKIP
-    >>> report = counterfactual_report({"ours": model}, pendulum(size=32))  # doctest: +SKIP
-    >>> print(report)  # doctest: +SKIP
+    A model that brightens every image a little and ignores interventions:
+
+    >>> import numpy as np
+    >>> from causalrep.datasets import pendulum
+    >>> from causalrep.metrics import counterfactual_report
+    >>> class Brighter:
+    ...     def abduct(self, images):
+    ...         return np.minimum(images + 0.02, 1)
+    ...     def predict_images(self, abducted, do):
+    ...         return abducted
+    >>> report = counterfactual_report({"brighter": Brighter()}, pendulum(size=16), n_images=32)
+    >>> ratio = report.score("brighter", "light", "ratio to copying", region="whole")
+    >>> ratio.estimate > 1, ratio.low < ratio.estimate < ratio.high
+    (True, True)
+    >>> round(report.score("brighter", "", "reconstruction", region="whole").estimate, 1)
+    5.0
     """
     named = _named(models)
     seed = as_seed(random_state)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+import os
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from causalrep.utils import CheckpointError, DataError, atomic_directory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +22,8 @@ __all__ = ["COPY", "READER", "CounterfactualExample", "CounterfactualReport", "S
 
 COPY = "copy the factual image"
 READER = "reader, on the true image"
+
+_REPORT, _EXAMPLES = "report.json", "examples.npz"
 
 
 @dataclass(frozen=True)
@@ -32,13 +39,13 @@ class Score:
         ``"mean of all"``; empty for the null intervention.
     metric : str
         ``"error"``, ``"ratio to copying"``, ``"reconstruction"``, ``"effectiveness"``,
-        ``"amplification"``, ``"unreadable"`` or ``"leak"``.
+        ``"amplification"`` or ``"unreadable"``; "reconstruction x10" is after ten null interventions.
     region : str
         ``"whole"``, ``"changed"`` or ``"unchanged"``; empty for a metric of labels.
     label : hashable
         The label that was read from the image, or ``"mean"`` over labels; empty for a metric of pixels.
     unit : str
-        ``"grey levels"``, ``"ratio"``, ``"label"``, ``"sd"``, ``"share"`` or ``"R2"``.
+        ``"grey levels"``, ``"ratio"``, ``"label"``, ``"sd"`` or ``"share"``.
     estimate, low, high : float
         The estimate and its 95 % interval over images.
     n : int
@@ -222,6 +229,94 @@ class CounterfactualReport:
             threshold=content["threshold"],
         )
 
+    @classmethod
+    def combine(cls, reports: Iterable[CounterfactualReport]) -> CounterfactualReport:
+        """Return one report of models that were scored one by one.
+
+        As the questions depend on the seed alone, it equals the report of all models at once.
+
+        Raises
+        ------
+        DataError
+            If the reports are not about the same questions, or there is none.
+        """
+        parts = list(reports)
+        if not parts:
+            raise DataError("`reports` must hold at least one report, got none")
+        first = parts[0]
+        for part in parts:
+            if part._questions != first._questions:
+                raise DataError(
+                    "`reports` must ask the same questions (images, seed, nodes, threshold, examples), "
+                    f"got {first._questions} and {part._questions}"
+                )
+        names = dict.fromkeys(name for part in parts for name in part.models if name != COPY)
+        by_model = {
+            s.model: [t for t in part.scores if t.model == s.model] for part in parts for s in part.scores
+        }
+        order = (READER, *names, COPY)
+        examples = [
+            group[0]._replace(
+                reconstructions=_merged([example.reconstructions for example in group]),
+                predictions=_merged([example.predictions for example in group]),
+            )
+            for group in zip(*(part.examples for part in parts), strict=True)
+        ]
+        return replace(
+            first,
+            scores=tuple(score for name in order for score in by_model.get(name, [])),
+            models=(*names, COPY),
+            examples=tuple(examples),
+        )
+
+    @property
+    def _questions(self) -> tuple[Any, ...]:
+        asked = tuple((example.node, example.target) for example in self.examples)
+        return self.n_images, self.seed, self.nodes, self.threshold, asked
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the report to a folder, atomically: ``report.json`` and the examples as ``examples.npz``."""
+        with atomic_directory(folder) as target:
+            text = json.dumps(self.to_dict(), indent=1, allow_nan=False)
+            (target / _REPORT).write_text(text, encoding="utf-8")
+            arrays: dict[str, Any] = {}
+            for i, example in enumerate(self.examples):
+                arrays |= {f"{i}/target": np.asarray(example.target), f"{i}/factual": example.factual}
+                arrays |= {} if example.truth is None else {f"{i}/truth": example.truth}
+                for j, name in enumerate(self.models):
+                    arrays[f"{i}/reconstruction/{j}"] = example.reconstructions[name]
+                    arrays[f"{i}/prediction/{j}"] = example.predictions[name]
+            np.savez_compressed(target / _EXAMPLES, **arrays)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> CounterfactualReport:
+        """Read a report that :meth:`save` wrote; nodes that were no texts or numbers are texts now.
+
+        Raises
+        ------
+        CheckpointError
+            If the folder does not hold a report.
+        """
+        source = Path(folder)
+        try:
+            report = cls.from_dict(json.loads((source / _REPORT).read_text(encoding="utf-8")))
+            with np.load(source / _EXAMPLES, allow_pickle=False) as stored:
+                arrays = dict(stored)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{str(source)!r} does not hold a report: {error}") from error
+        examples = [
+            CounterfactualExample(
+                node=report.nodes[i % len(report.nodes)],
+                target=float(arrays[f"{i}/target"]),
+                factual=arrays[f"{i}/factual"],
+                truth=arrays.get(f"{i}/truth"),
+                reconstructions={m: arrays[f"{i}/reconstruction/{j}"] for j, m in enumerate(report.models)},
+                predictions={m: arrays[f"{i}/prediction/{j}"] for j, m in enumerate(report.models)},
+            )
+            for i in range(sum(name.endswith("/target") for name in arrays))
+        ]
+        return replace(report, examples=tuple(examples))
+
     def __str__(self) -> str:
         head = (
             f"Counterfactual images against the truth: {self.n_images} images (seed {self.seed}), "
@@ -251,8 +346,6 @@ class CounterfactualReport:
         for s in self.scores:
             if s.metric.startswith("reconstruction"):
                 block.setdefault(s.model, {})[f"{s.metric} (grey levels)"] = format_score(s)
-            elif s.metric == "leak":
-                block.setdefault(s.model, {})[f"leak of {s.label} (R2)"] = format_score(s)
         return block
 
 
@@ -260,7 +353,7 @@ def format_score(score: Score) -> str:
     """Return ``"estimate ± half width"``, or a dash where the score is undefined."""
     if math.isnan(score.estimate):
         return "–"
-    digits = 3 if score.unit in ("ratio", "sd", "R2") else 2
+    digits = 3 if score.unit in ("ratio", "sd") else 2
     text = f"{score.estimate:.{digits}f}"
     return text if math.isnan(score.low) else f"{text} ± {(score.high - score.low) / 2:.{digits}f}"
 
@@ -291,6 +384,12 @@ def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(
         "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (head, rule, *rows)
     )
+
+
+def _merged(mappings: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return one mapping with the copying row last, as in ``models``."""
+    merged = {name: image for mapping in mappings for name, image in mapping.items()}
+    return {name: merged[name] for name in (*(n for n in merged if n != COPY), COPY)}
 
 
 def _plain(value: Any) -> Any:

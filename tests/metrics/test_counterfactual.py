@@ -17,7 +17,7 @@ import pytest
 
 from causalrep.graphs import DAG
 from causalrep.metrics import CounterfactualReport, counterfactual_report
-from causalrep.utils import DataError, UnknownNameError
+from causalrep.utils import CheckpointError, DataError, UnknownNameError
 
 PIXEL = {"x": (0, 0), "y": (0, 1), "z": (1, 0)}
 SIZE = 4
@@ -356,6 +356,38 @@ def test_the_report_survives_json():
     pd.testing.assert_frame_equal(back.table(), result.table())
     assert math.isnan(back.scores[0].low)
     assert str(back) == str(result)
+
+
+def test_models_scored_one_by_one_make_the_report_of_all(tmp_path):
+    world = World(jitter=0.2)
+    report(Leaky(), world).save(tmp_path / "leaky")
+    report({"fresh": Fresh()}, world).save(tmp_path / "fresh")
+    combined = CounterfactualReport.combine(
+        CounterfactualReport.load(tmp_path / name) for name in ("leaky", "fresh")
+    )
+    together = report({"Leaky": Leaky(), "fresh": Fresh()}, world)
+    assert combined == together
+    for found, wanted in zip(combined.examples, together.examples, strict=True):
+        assert (found.node, found.target) == (wanted.node, wanted.target)
+        np.testing.assert_array_equal(found.truth, wanted.truth)
+        assert list(found.predictions) == list(wanted.predictions)
+        for name in together.models:
+            np.testing.assert_array_equal(found.predictions[name], wanted.predictions[name])
+            np.testing.assert_array_equal(found.reconstructions[name], wanted.reconstructions[name])
+
+
+def test_reports_about_other_questions_are_not_combined():
+    with pytest.raises(DataError, match="same questions"):
+        CounterfactualReport.combine([report(Leaky()), report(Fresh(), random_state=1)])
+
+
+def test_a_folder_without_a_report_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match="does not hold a report"):
+        CounterfactualReport.load(tmp_path)
+    report(Leaky()).save(tmp_path / "report")
+    (tmp_path / "report" / "report.json").write_text("{")
+    with pytest.raises(CheckpointError, match="does not hold a report"):
+        CounterfactualReport.load(tmp_path / "report")
 
 
 class TestBadInput:
