@@ -19,6 +19,7 @@ torch.Size([2, 2, 3, 8, 8])
 True
 """
 
+from causalrep.representation.solvers._exact import ExactDenoiser
 from causalrep.representation.solvers._processes import Process, RectifiedFlow, VariancePreserving
 from causalrep.representation.solvers._solvers import DDIM, OBELM, Denoise, Heun, Solver, get_solver
 
@@ -26,6 +27,7 @@ __all__ = [
     "DDIM",
     "OBELM",
     "Denoise",
+    "ExactDenoiser",
     "Heun",
     "Process",
     "RectifiedFlow",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -37,6 +38,7 @@ class NonFiniteLossError(CausalRepError, FloatingPointError):
         )
 
 
+@dataclass(repr=False)
 class TrainingLog:
     """The course of a training: one row every few steps, and one for each validation.
 
@@ -61,19 +63,11 @@ class TrainingLog:
     ([2.0, None], [10])
     """
 
-    def __init__(self, rows: list[Row] | None = None, validations: list[Row] | None = None) -> None:
-        self.rows: list[Row] = list(rows or [])
-        self.validations: list[Row] = list(validations or [])
+    rows: list[Row] = field(default_factory=list)
+    validations: list[Row] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.rows)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, TrainingLog):
-            return NotImplemented
-        return self.rows == other.rows and self.validations == other.validations
-
-    __hash__ = None  # type: ignore[assignment]  # a log grows
 
     def __repr__(self) -> str:
         return f"TrainingLog({len(self.rows)} rows, {len(self.validations)} validations)"
@@ -127,4 +121,8 @@ class TrainingLog:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TrainingLog:
         """Read a log that :meth:`save` wrote."""
-        return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise DataError(f"{path} is not a training log: {error}") from error
+        return cls.from_dict(values)

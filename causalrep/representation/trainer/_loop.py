@@ -23,7 +23,7 @@ from causalrep.representation.trainer._log import NonFiniteLossError, Row
 from causalrep.representation.trainer._stage import Stage
 from causalrep.utils import CheckpointError, DataError
 
-__all__ = ["StageRun"]
+__all__ = ["StageRun", "check_saved_run", "check_tensors", "lent_to"]
 
 _RESERVED = ("stage", "step", "seconds", "learning_rate", "gradient_norm", "objective")
 
@@ -40,13 +40,41 @@ class _Objective(nn.Module):
         return terms
 
 
+@contextlib.contextmanager
+def lent_to(stage: Stage) -> Iterator[None]:
+    """Set the module of `stage` up for training inside the block: modes, and what it holds fixed."""
+    trainable = {id(parameter) for parameter in stage.trainable().values()}
+    fixed = [p for p in stage.module.parameters() if p.requires_grad and id(p) not in trainable]
+    modes = {module: module.training for module in stage.module.modules()}
+    try:
+        for parameter in fixed:
+            parameter.requires_grad_(False)
+        set_training(stage)
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+        for parameter in fixed:
+            parameter.requires_grad_(True)
+        for parameter in stage.module.parameters():
+            parameter.grad = None
+
+
+def set_training(stage: Stage) -> None:
+    """Put the module into training mode and its frozen submodules into evaluation mode."""
+    stage.module.train()
+    for name, module in stage.module.named_modules():
+        if name in stage.frozen:
+            module.eval()
+
+
 class StageRun:
     """A stage at some step.
 
     Parameters
     ----------
     stage : Stage
-        The stage; its module is on the accelerator's device.
+        The stage; its module is on the accelerator's device and :func:`lent_to` the stage.
     accelerator : accelerate.Accelerator
         The session to run in.
     data : Data
@@ -64,16 +92,13 @@ class StageRun:
         self._accelerator, self._data, self._seed = accelerator, data, seed
         self._prepare_chance()
         self._parameters = stage.trainable()
-        self._fixed = [p for p in stage.module.parameters() if p.requires_grad and not self._owns(p)]
-        self.average = MovingAverage({**self._parameters, **_buffers(stage.module)}, stage.ema_decay)
+        self._buffers = dict(stage.module.named_buffers())
+        self.average = MovingAverage({**self._parameters, **self._buffers}, stage.ema_decay)
         self._prepare_modules(compiled)
         self._terms: tuple[str, ...] = ()
         self._window: list[list[float]] = []
         self._pending: list[Tensor] = []
         self._norms: list[Tensor] = []
-
-    def _owns(self, parameter: nn.Parameter) -> bool:
-        return any(parameter is own for own in self._parameters.values())
 
     def _prepare_chance(self) -> None:
         stage, device, rank = self.stage, self._accelerator.device, self._accelerator.process_index
@@ -87,34 +112,10 @@ class StageRun:
 
     def _prepare_modules(self, compiled: bool) -> None:
         self._objective = _Objective(self.stage.module)
-        for parameter in self._fixed:
-            parameter.requires_grad_(False)
         self._optimizer = _adamw(self._parameters, self.stage)
         if compiled:
             self._objective.compile()
         self._model, self._stepper = self._accelerator.prepare(self._objective, self._optimizer)
-
-    @contextlib.contextmanager
-    def training(self) -> Iterator[None]:
-        """Hold what the stage freezes, and the training mode, for the time of the block."""
-        modes = {module: module.training for module in self.stage.module.modules()}
-        try:
-            self._train_mode()
-            yield
-        finally:
-            for module, mode in modes.items():
-                module.training = mode
-            for parameter in self._fixed:
-                parameter.requires_grad_(True)
-            for parameter in self._parameters.values():
-                parameter.grad = None
-
-    def _train_mode(self) -> None:
-        self._objective.train()
-        for name in self.stage.frozen:
-            part = dict(self.stage.module.named_modules()).get(name)
-            if part is not None:
-                part.eval()
 
     @property
     def finished(self) -> bool:
@@ -158,7 +159,7 @@ class StageRun:
 
     def _losses(self, model: Any, rows: Tensor, generator: BatchGenerator) -> Tensor:
         terms = model(self._data.batch(rows), generator)
-        if tuple(terms) != self._terms:
+        if not self._terms or tuple(terms) != self._terms:
             self._check_terms(terms)
         return torch.stack(tuple(terms.values()))
 
@@ -166,13 +167,13 @@ class StageRun:
         where = f"the module of stage {self.stage.name!r}"
         if self._terms:
             raise DataError(f"{where} returned the losses {self._terms} first and {tuple(terms)} later")
+        if not terms:
+            raise DataError(f"{where} must return at least one loss, got none")
         for name, term in terms.items():
             if name in _RESERVED:
                 raise DataError(f"{where} returned a loss named {name!r}, which the log reserves")
             if not isinstance(term, Tensor) or term.ndim != 0:
                 raise DataError(f"{where} must return scalar tensors, {name!r} is not one")
-        if not terms:
-            raise DataError(f"{where} must return at least one loss, got none")
         self._terms = tuple(terms)
 
     def _generator(self, share: Share, *keys: object) -> BatchGenerator:
@@ -213,6 +214,7 @@ class StageRun:
     def summarise(self, seconds: float) -> Row:
         """Return the row of the log for the steps since the last one."""
         self.collect()
+        self._check_buffers()
         means = [math.fsum(column) / len(column) for column in zip(*self._window, strict=True)]
         self._window = []
         return {
@@ -225,6 +227,15 @@ class StageRun:
             **dict(zip(self._terms, means, strict=False)),
         }
 
+    def _check_buffers(self) -> None:
+        """Raise where a module put a new tensor in the place of a buffer: its average would be stale."""
+        for name, tensor in self.stage.module.named_buffers():
+            if self._buffers.get(name) is not tensor:
+                raise DataError(
+                    f"the module of stage {self.stage.name!r} replaced its buffer {name!r}; "
+                    "change buffers in place, for example with `copy_`"
+                )
+
     # ------------------------------------------------------------------ early stopping
 
     @property
@@ -236,9 +247,9 @@ class StageRun:
     def validate(self, seconds: float) -> Row:
         """Score the averaged weights on the held-out rows and remember them if they are the best."""
         with self.average.in_place(), torch.no_grad():
-            self._objective.eval()
+            self.stage.module.eval()
             means = self._held_out_means()
-            self._train_mode()
+            set_training(self.stage)
         for name, value in zip(self._terms, means, strict=True):
             if not math.isfinite(value):
                 raise NonFiniteLossError(self.stage.name, self.step, f"validation {name}", value)
@@ -295,24 +306,16 @@ class StageRun:
         return progress, tensors
 
     def restore(self, progress: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        """Go to the state that :meth:`state` returned."""
-        try:
-            self.step, self.misses = int(progress["step"]), int(progress["misses"])
-            best_loss = progress["best_loss"]
-            self.best_loss = math.inf if best_loss is None else float(best_loss)
-            self._terms = tuple(str(name) for name in progress["terms"])
-            self._window = [[float(value) for value in row] for row in progress["window"]]
-            self.average.load(_part(tensors, "average"))
-            best = _part(tensors, "best")
-            self.best = {
-                name: best[name].to(tensor.device) for name, tensor in self.average.tensors.items() if best
-            }
-            self._restore_optimizer(tensors)
-            if self._accelerator.scaler is not None and progress["scaler"]:
-                self._accelerator.scaler.load_state_dict(progress["scaler"])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            name = self.stage.name
-            raise CheckpointError(f"the checkpoint does not fit stage {name!r}: {error}") from error
+        """Go to the state that :meth:`state` returned and :func:`check_saved_run` found whole."""
+        self.step, self.misses = progress["step"], progress["misses"]
+        self.best_loss = math.inf if progress["best_loss"] is None else progress["best_loss"]
+        self._terms, self._window = tuple(progress["terms"]), progress["window"]
+        self.average.load(_part(tensors, "average"))
+        device = self._accelerator.device
+        self.best = {name: tensor.to(device) for name, tensor in _part(tensors, "best").items()}
+        self._restore_optimizer(tensors)
+        if self._accelerator.scaler is not None and progress["scaler"]:
+            self._accelerator.scaler.load_state_dict(progress["scaler"])
 
     def _restore_optimizer(self, tensors: Mapping[str, Tensor]) -> None:
         state = self._optimizer.state_dict()
@@ -329,13 +332,51 @@ class StageRun:
         self._optimizer.load_state_dict(state)
 
 
+def check_saved_run(stage: Stage, progress: Any, tensors: Mapping[str, Tensor]) -> None:
+    """Raise unless a state of `stage` can be restored from `progress` and `tensors`.
+
+    Raises
+    ------
+    CheckpointError
+        Naming what is missing or malformed.
+    """
+    best_loss = progress.get("best_loss")
+    terms, window = progress.get("terms"), progress.get("window")
+    whole = (
+        isinstance(progress.get("step"), int)
+        and 0 <= progress["step"] <= stage.max_steps
+        and isinstance(progress.get("misses"), int)
+        and isinstance(best_loss, float | None)
+        and isinstance(progress.get("scaler"), dict | None)
+        and isinstance(terms, list)
+        and isinstance(window, list)
+        and all(isinstance(row, list) and len(row) == len(terms) + 1 for row in window)
+        and all(isinstance(value, float) for row in window for value in row)
+    )
+    if not whole:
+        raise CheckpointError(f"the checkpoint tells no progress of stage {stage.name!r}")
+    trained = stage.trainable()
+    averaged = {**trained, **dict(stage.module.named_buffers())}
+    for head in ("average", "best") if best_loss is not None else ("average",):
+        check_tensors({f"{head}/{name}": tensor for name, tensor in averaged.items()}, tensors)
+    for path, tensor in _part(tensors, "optimizer").items():
+        name = path.partition("/")[2]
+        if name not in trained or (tensor.ndim and tensor.shape != trained[name].shape):
+            raise CheckpointError(f"the checkpoint holds 'optimizer/{path}', which fits no parameter")
+
+
+def check_tensors(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    """Raise a CheckpointError unless `found` holds tensors of the forms of `expected`."""
+    for name, tensor in expected.items():
+        other = found.get(name)
+        if other is None or other.shape != tensor.shape or other.dtype != tensor.dtype:
+            form = f"{tensor.dtype} of shape {list(tensor.shape)}"
+            raise CheckpointError(f"the checkpoint does not hold {name!r} as {form}")
+
+
 def _part(tensors: Mapping[str, Tensor], head: str) -> dict[str, Tensor]:
     start = f"{head}/"
     return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
-
-
-def _buffers(module: nn.Module) -> dict[str, Tensor]:
-    return dict(module.named_buffers())
 
 
 def _adamw(parameters: Mapping[str, nn.Parameter], stage: Stage) -> torch.optim.AdamW:

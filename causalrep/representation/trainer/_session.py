@@ -8,7 +8,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -134,14 +134,15 @@ class StopRequest:
     def __exit__(self, *exception: object) -> None:
         self._restore()
 
-    def act(self) -> None:
-        """Do what the signal asks for: raise KeyboardInterrupt, or exit with its status."""
-        number = self.received
-        if number is None:
-            return
+    def act(self) -> NoReturn:
+        """Do what the signal asks for: raise KeyboardInterrupt, or exit with its status.
+
+        A process that received none stops because another one did.
+        """
+        number = signal.SIGTERM if self.received is None else self.received
         previous = self._previous.get(number)
         self._restore()
-        if callable(previous):
+        if self.received is not None and callable(previous):
             previous(number, None)
         raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -98,9 +99,12 @@ class Stage:
             raise TypeError(f"`module` must be a torch.nn.Module, got {type(self.module).__name__}")
         if not self.name or not isinstance(self.name, str):
             raise ValueError(f"`name` must be a non-empty string, got {self.name!r}")
-        for field in ("max_steps", "batch_size", "gradient_accumulation", "validate_every"):
-            _check(field, getattr(self, field), getattr(self, field) >= 1, "at least 1")
-        _check("warmup_steps", self.warmup_steps, self.warmup_steps >= 0, "at least 0")
+        least = {"max_steps": 1, "batch_size": 1, "warmup_steps": 0, "gradient_accumulation": 1}
+        for field, lowest in {**least, "validate_every": 1, "patience": 1}.items():
+            value = getattr(self, field)
+            if value is not None or field != "patience":
+                object.__setattr__(self, field, operator.index(value))
+                _check(field, value, value >= lowest, f"at least {lowest}")
         for field in ("learning_rate", "clip_norm"):
             value = getattr(self, field)
             _check(field, value, value is None or 0 < value < math.inf, "positive and finite")
@@ -109,7 +113,6 @@ class Stage:
         _check("schedule", self.schedule, self.schedule in ("cosine", "constant"), "'cosine' or 'constant'")
         _check("final_fraction", self.final_fraction, 0 <= self.final_fraction <= 1, "in [0, 1]")
         _check("ema_decay", self.ema_decay, 0 <= self.ema_decay < 1, "in [0, 1)")
-        _check("patience", self.patience, self.patience is None or self.patience >= 1, "at least 1 or None")
         fraction = self.validation_fraction
         _check("validation_fraction", fraction, 0 < fraction < 1, "in (0, 1)")
         self.trainable()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -15,7 +14,12 @@ from torch import Tensor
 from causalrep.representation.trainer._checkpoint import CheckpointFolder, SavedState
 from causalrep.representation.trainer._data import Data, as_data
 from causalrep.representation.trainer._log import TrainingLog
-from causalrep.representation.trainer._loop import StageRun
+from causalrep.representation.trainer._loop import (
+    StageRun,
+    check_saved_run,
+    check_tensors,
+    lent_to,
+)
 from causalrep.representation.trainer._session import (
     StopRequest,
     open_session,
@@ -200,37 +204,34 @@ class _Run:
                 for name, tensor in _weights(self._stages).items():
                     tensor.copy_(saved.tensors[name])
         for position in range(first, len(self._stages)):
-            trainer = self._trainer
-            run = StageRun(
-                self._stages[position],
-                self._accelerator,
-                self._data,
-                seed=trainer.seed,
-                compiled=trainer.compile,
-            )
-            with run.training():
-                if saved is not None and position == first and saved.progress["run"] is not None:
-                    run.restore(saved.progress["run"], saved.tensors)
-                self._run_stage(position, run)
-            self._accelerator.free_memory()
+            resumed = saved if position == first else None
+            if position > first:
+                self._accelerator.free_memory()  # else it holds the optimiser of the stage before
+            with lent_to(self._stages[position]):
+                self._run_stage(position, resumed)
             self._save(position + 1, None)
+            if self._agreed_to_stop():
+                self._stop.act()
         return self._log
 
-    def _run_stage(self, position: int, run: StageRun) -> None:
-        stage = run.stage
+    def _run_stage(self, position: int, saved: SavedState | None) -> None:
+        stage, trainer = self._stages[position], self._trainer
+        run = StageRun(stage, self._accelerator, self._data, seed=trainer.seed, compiled=trainer.compile)
+        if saved is not None and saved.progress["run"] is not None:
+            run.restore(saved.progress["run"], saved.tensors)
         with progress_bar(
             stage.max_steps, description=stage.name, enabled=self._shows_progress, initial=run.step
         ) as bar:
             while not run.finished:
                 run.advance()
                 bar.update()
-                flushed = run.step % self._trainer.log_every == 0 or run.step == stage.max_steps
+                if run.validation_due:
+                    self._log.validations.append(run.validate(self._seconds))
+                flushed = run.step % trainer.log_every == 0 or run.finished
                 if flushed:
                     row = run.summarise(self._seconds)
                     self._log.rows.append(row)
                     bar.set_postfix_str(f"loss {row['objective']:.4g}", refresh=False)
-                if run.validation_due:
-                    self._log.validations.append(run.validate(self._seconds))
                 self._after_step(position, run, flushed)
             run.finish()
 
@@ -239,14 +240,19 @@ class _Run:
         return self._trainer.progress and bool(self._accelerator.is_main_process)
 
     def _after_step(self, position: int, run: StageRun, flushed: bool) -> None:
-        alone = self._accelerator.num_processes == 1
-        with self._saved_when_interrupted(position, run):
+        # Several processes can only act together, which they do when the log is written.
+        together = flushed or self._accelerator.num_processes == 1
+        try:
             if self._trainer.on_step is not None:
                 self._trainer.on_step(run.stage.name, run.step, self._log)
-            if (alone or flushed) and self._agreed_to_stop():
+            if together and self._agreed_to_stop():
                 self._stop.act()
+        except (KeyboardInterrupt, SystemExit):
+            if together:
+                self._save(position, run)
+            raise
         due = time.perf_counter() - self._saved_at >= 60 * self._trainer.checkpoint_every_minutes
-        if due and (alone or flushed):
+        if due and together:
             self._save(position, run)
 
     def _agreed_to_stop(self) -> bool:
@@ -256,14 +262,6 @@ class _Run:
             return asked
         flag = torch.tensor(float(asked), device=self._accelerator.device)
         return bool(self._accelerator.reduce(flag, reduction="sum") > 0)
-
-    @contextmanager
-    def _saved_when_interrupted(self, position: int, run: StageRun) -> Iterator[None]:
-        try:
-            yield
-        except (KeyboardInterrupt, SystemExit):
-            self._save(position, run)
-            raise
 
     def _save(self, position: int, run: StageRun | None) -> None:
         """Write the checkpoint: inside a stage, or between two of them."""
@@ -305,7 +303,8 @@ def _check_saved(saved: SavedState, stages: Sequence[Stage]) -> None:
         TrainingLog.from_dict(saved.log)
     except DataError as error:
         raise CheckpointError(f"the checkpoint holds no log: {error}") from error
-    for name, tensor in _weights(stages).items():
-        found = saved.tensors.get(name)
-        if found is None or found.shape != tensor.shape or found.dtype != tensor.dtype:
-            raise CheckpointError(f"the checkpoint does not hold {name!r} of shape {list(tensor.shape)}")
+    check_tensors(_weights(stages), saved.tensors)
+    if run is not None:
+        if position == len(stages):
+            raise CheckpointError("the checkpoint is inside a stage that does not exist")
+        check_saved_run(stages[position], run, saved.tensors)

@@ -1,0 +1,227 @@
+"""The learned mechanisms of an image model, as the SCM engine calls them.
+
+An image model is a structural causal model over slots and an image: every label node has a
+:class:`SlotMechanism`, the node "image" one of the image mechanisms. Sampling, interventions and
+counterfactuals are then the engine's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from causalrep.representation._network import ImageNetwork
+from causalrep.representation.modules import Condition
+from causalrep.representation.solvers import Process, Solver
+from causalrep.scm import Mechanism
+from causalrep.utils import keyed_torch_generator
+
+__all__ = ["DecoderMechanism", "DiffusionMechanism", "SlotMechanism"]
+
+
+class SlotMechanism(Mechanism):
+    """A node's slot from its parents' slots and its noise: one node of the causal layer.
+
+    Parameters
+    ----------
+    network : ImageNetwork
+        Whose causal layer it is.
+    index : int
+        Index of the node.
+    parents : tuple of hashable
+        Names of its parents, in the layer's order.
+    observed_noise : Tensor of shape (n_observed, slot_dim)
+        Noise of training rows, from which new noise is drawn.
+    """
+
+    def __init__(
+        self, network: ImageNetwork, index: int, parents: tuple[Hashable, ...], observed_noise: Tensor
+    ) -> None:
+        self._layer = network.layer
+        self._index = index
+        self._parents = parents
+        self._observed_noise = observed_noise
+
+    @property
+    def parents(self) -> tuple[Hashable, ...]:
+        """Names of the parents."""
+        return self._parents
+
+    def _stack(self, parents: Mapping[Hashable, Tensor]) -> Tensor:
+        if not self._parents:
+            return torch.empty(0)
+        return torch.stack([parents[name] for name in self._parents], dim=1)
+
+    def forward(self, parents: Mapping[Hashable, Tensor], noise: Tensor) -> Tensor:
+        """Return slots of shape (n, slot_dim)."""
+        return self._layer.generate(self._index, self._stack(parents), noise)
+
+    def abduct(self, parents: Mapping[Hashable, Tensor], value: Tensor) -> Tensor:
+        """Return the noise of shape (n, slot_dim) that gives the slots `value`."""
+        return self._layer.abduct(self._index, self._stack(parents), value)
+
+    def sample_noise(self, n: int, generator: np.random.Generator) -> Tensor:
+        """Draw noise of training rows with replacement."""
+        rows = torch.from_numpy(generator.integers(len(self._observed_noise), size=n))
+        return self._observed_noise[rows.to(self._observed_noise.device)]
+
+
+class _ImageMechanism(Mechanism):
+    """What the image mechanisms share: the order of their parents and the nuisance code."""
+
+    def __init__(self, network: ImageNetwork, nodes: tuple[Hashable, ...], observed_codes: Tensor) -> None:
+        self._network = network
+        self._nodes = nodes
+        self._observed_codes = observed_codes
+
+    @property
+    def parents(self) -> tuple[Hashable, ...]:
+        """All label nodes."""
+        return self._nodes
+
+    def _condition(self, parents: Mapping[Hashable, Tensor], code: Tensor) -> Condition:
+        return Condition.full(torch.stack([parents[name] for name in self._nodes], dim=1), code)
+
+    def _draw_codes(self, n: int, generator: np.random.Generator) -> Tensor:
+        rows = torch.from_numpy(generator.integers(len(self._observed_codes), size=n))
+        return self._observed_codes[rows.to(self._observed_codes.device)]
+
+
+class DiffusionMechanism(_ImageMechanism):
+    """An image from slots and noise by solving the probability-flow ODE; abduction solves it backwards.
+
+    The noise is a dict of "state" (n, n_states, channels, size, size), what the solver starts from, and
+    "code" (n, nuisance_dim). Images are in network units.
+
+    Parameters
+    ----------
+    network : ImageNetwork
+        The trained networks.
+    nodes : tuple of hashable
+        Names of the label nodes, in the order of the slots.
+    observed_codes : Tensor of shape (n_observed, nuisance_dim)
+        Codes of training images, from which new ones are drawn.
+    process : Process
+        How images were noised in training.
+    solver : Solver
+        How the ODE is solved, both ways.
+    guidance : float, default=1.0
+        Strength of the condition when predicting: 0 ignores the slots, 1 is the model, more
+        exaggerates. Abduction always uses 1.
+    fresh_seed : int, optional
+        If given, abduction draws the noise instead of inverting: the image itself is noised to the
+        last level with noise of this seed. The published procedure, for comparison.
+    """
+
+    def __init__(
+        self,
+        network: ImageNetwork,
+        nodes: tuple[Hashable, ...],
+        observed_codes: Tensor,
+        *,
+        process: Process,
+        solver: Solver,
+        guidance: float = 1.0,
+        fresh_seed: int | None = None,
+    ) -> None:
+        super().__init__(network, nodes, observed_codes)
+        self._process = process
+        self._solver = solver
+        self._guidance = guidance
+        self._fresh_seed = fresh_seed
+
+    def _denoise(self, condition: Condition, guidance: float) -> Any:
+        network, process = self._network, self._process
+
+        def plain(x: Tensor, t: Tensor) -> Tensor:
+            return network.predict(x, process.network_time(t), condition)
+
+        if guidance == 1.0:
+            return plain
+        both = condition.concatenate(condition.without_slots())
+
+        def guided(x: Tensor, t: Tensor) -> Tensor:
+            time = process.network_time(torch.cat([t, t]))
+            given, null = network.predict(torch.cat([x, x]), time, both).chunk(2)
+            return null + guidance * (given - null)
+
+        return guided
+
+    def forward(self, parents: Mapping[Hashable, Tensor], noise: Mapping[str, Tensor]) -> Tensor:
+        """Return images of shape (n, channels, size, size) in network units."""
+        denoise = self._denoise(self._condition(parents, noise["code"]), self._guidance)
+        state = noise["state"]
+        if state.shape[1] < self._solver.n_states:  # drawn, not abducted: a solver with memory has none yet
+            state = self._solver.start(self._process, denoise, state[:, 0])
+        return self._solver.decode(self._process, denoise, state)
+
+    def abduct(self, parents: Mapping[Hashable, Tensor], value: Tensor) -> dict[str, Tensor]:
+        """Return the noise that gives the images `value` under these slots."""
+        code = self._network.code(value)
+        if self._fresh_seed is None:
+            denoise = self._denoise(self._condition(parents, code), 1.0)
+            return {"state": self._solver.encode(self._process, denoise, value), "code": code}
+        generator = keyed_torch_generator(self._fresh_seed, "fresh noise")
+        draw = torch.randn(value.shape, generator=generator).to(value)
+        last = value.new_full((len(value),), self._process.last_time)
+        return {"state": self._process.add_noise(value, draw, last).unsqueeze(1), "code": code}
+
+    def sample_noise(self, n: int, generator: np.random.Generator) -> dict[str, Tensor]:
+        """Draw Gaussian image noise and the code of a training image."""
+        code = self._draw_codes(n, generator)
+        shape = (n, *self._network.image_mean.shape[1:])
+        draw = torch.from_numpy(generator.standard_normal(shape, dtype=np.float32)).to(code.device)
+        return {"state": self._process.last_state(draw).unsqueeze(1), "code": code}
+
+
+class DecoderMechanism(_ImageMechanism):
+    """An image drawn from slots and code in one pass, plus a residual: an additive-noise mechanism.
+
+    The noise is a dict of "code" and, if carried over, "residual": what the decoder did not draw.
+
+    Parameters
+    ----------
+    network : ImageNetwork
+        The trained networks.
+    nodes : tuple of hashable
+        Names of the label nodes.
+    observed_codes : Tensor of shape (n_observed, nuisance_dim)
+        Codes of training images.
+    carry_over : bool, default=False
+        Whether the residual is abducted and added to the counterfactual.
+    """
+
+    def __init__(
+        self,
+        network: ImageNetwork,
+        nodes: tuple[Hashable, ...],
+        observed_codes: Tensor,
+        *,
+        carry_over: bool = False,
+    ) -> None:
+        super().__init__(network, nodes, observed_codes)
+        self._carry_over = carry_over
+
+    def _draw(self, parents: Mapping[Hashable, Tensor], code: Tensor) -> Tensor:
+        blank = torch.zeros_like(self._network.image_mean).expand(len(code), -1, -1, -1)
+        return self._network.predict(blank, code.new_zeros(len(code)), self._condition(parents, code))
+
+    def forward(self, parents: Mapping[Hashable, Tensor], noise: Mapping[str, Tensor]) -> Tensor:
+        """Return images of shape (n, channels, size, size) in network units."""
+        drawn = self._draw(parents, noise["code"])
+        return drawn + noise["residual"] if "residual" in noise else drawn
+
+    def abduct(self, parents: Mapping[Hashable, Tensor], value: Tensor) -> dict[str, Tensor]:
+        """Return the code of the images `value` and, if carried over, the residual."""
+        code = self._network.code(value)
+        if not self._carry_over:
+            return {"code": code}
+        return {"code": code, "residual": value - self._draw(parents, code)}
+
+    def sample_noise(self, n: int, generator: np.random.Generator) -> dict[str, Tensor]:
+        """Draw the code of a training image."""
+        return {"code": self._draw_codes(n, generator)}

@@ -1,0 +1,274 @@
+"""What is minimised, one module per stage of a training.
+
+The measured recipe trains in three stages: the label encoder by regression, the causal layer by
+regression of each label on its parents, and the image network with the nuisance encoder on top of
+both. The published recipe trains everything at once on equation (2) of Komanduri et al. (2024), with
+weights of its own for alignment and Kullback-Leibler term.
+
+Every module answers ``forward(batch, generator) -> {name: loss}``; a batch has "images", "labels"
+(standardised, 0 where unknown) and "known" (1 where a label is given). Means over labelled entries
+are written as weighted means over all rows, so that a loss is a mean over the rows of the batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from causalrep.representation._network import ImageNetwork
+from causalrep.representation.modules import Condition
+from causalrep.representation.solvers import Process
+from causalrep.representation.trainer import draw_rows
+
+__all__ = ["Dropout", "ImageObjective", "JointObjective", "LabelObjective", "MechanismObjective"]
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """How often parts of the condition are withheld in training.
+
+    Parameters
+    ----------
+    slot : float
+        Probability for each slot alone.
+    all_slots : float
+        Probability for all slots of a row together; this trains the null condition of guidance.
+    code : float
+        Probability for the nuisance code.
+    """
+
+    slot: float = 0.0
+    all_slots: float = 0.0
+    code: float = 0.0
+
+    def apply(self, condition: Condition, generator: torch.Generator) -> Condition:
+        """Return the condition with parts withheld at random."""
+        n, n_nodes = condition.keep.shape
+
+        def kept(shape: tuple[int, ...], p: float) -> Tensor:
+            return draw_rows(torch.rand, shape, generator=generator, device=condition.keep.device) >= p
+
+        keep, code_keep = condition.keep, condition.code_keep
+        if self.slot > 0:
+            keep = keep * kept((n, n_nodes), self.slot)
+        if self.all_slots > 0:
+            keep = keep * kept((n, 1), self.all_slots)
+        if self.code > 0:
+            code_keep = code_keep * kept((n,), self.code)
+        return Condition(condition.slots, condition.code, keep, code_keep)
+
+
+def _known_mean(values: Tensor, known: Tensor, rate: float) -> Tensor:
+    """Return the mean over known entries, estimated without bias from any batch.
+
+    `rate` is the share of known entries in the training data: dividing by it instead of by the count
+    in this batch keeps the loss a mean over rows, whatever the batch is split into.
+    """
+    return (values * known).mean() / rate
+
+
+class LabelObjective(nn.Module):
+    """Alignment of the slots with the labels: squared error of every number of a slot.
+
+    Parameters
+    ----------
+    network : ImageNetwork
+        Its encoder is trained.
+    known_rate : float
+        Share of labelled entries in the training data.
+    align_weight : float
+        Weight of the term.
+    """
+
+    def __init__(self, network: ImageNetwork, *, known_rate: float, align_weight: float = 1.0) -> None:
+        super().__init__()
+        self.encoder = network.encoder
+        self._network = (network,)  # in a tuple: only the encoder's parameters belong to this stage
+        self.known_rate = known_rate
+        self.align_weight = align_weight
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> Batch:  # noqa: ARG002
+        """Return the alignment loss."""
+        network = self._network[0]
+        slots = network.slots(network.standardise(batch["images"]))
+        error = ((slots - batch["labels"][..., None]) ** 2).mean(-1)
+        return {"align": self.align_weight * _known_mean(error, batch["known"], self.known_rate)}
+
+
+class MechanismObjective(nn.Module):
+    """Regression of each node on its parents: the conditional mean, or Gaussian likelihood.
+
+    Additive mechanisms minimise the squared residual; affine ones the negative log-likelihood of a
+    Gaussian whose scale they model.
+
+    Parameters
+    ----------
+    network : ImageNetwork
+        Its causal layer is trained.
+    """
+
+    def __init__(self, network: ImageNetwork) -> None:
+        super().__init__()
+        self.layer = network.layer
+        self.slot_dim = network.slot_shape[1]
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> Batch:  # noqa: ARG002
+        """Return one loss per node that has parents."""
+        labels, known = batch["labels"], batch["known"]
+        slots = labels[..., None].expand(*labels.shape, self.slot_dim)
+        losses: Batch = {}
+        for node, parents in enumerate(self.layer.parents):
+            if parents:
+                usable = known[:, [node, *parents]].prod(dim=1)
+                location, log_scale = self.layer.location_scale(node, slots[:, list(parents)])
+                residual = slots[:, node] - location
+                if log_scale is None:
+                    loss = residual**2
+                else:
+                    loss = 0.5 * (residual * (-log_scale).exp()) ** 2 + log_scale
+                losses[f"node{node}"] = (loss.mean(-1) * usable).mean()
+        return losses
+
+
+class ImageObjective(nn.Module):
+    """The image network with the nuisance encoder, on slots that do not change any more.
+
+    With a process it is trained to denoise; without one, to draw the image from the condition alone
+    (the plain regression decoder).
+
+    Parameters
+    ----------
+    network : ImageNetwork
+        Its image network and nuisance encoder are trained.
+    process : Process or None
+        How images are noised.
+    dropout : Dropout
+        What is withheld from the condition.
+    code_weight : float
+        Weight of the code's mean square, which keeps its scale.
+    """
+
+    def __init__(
+        self, network: ImageNetwork, process: Process | None, *, dropout: Dropout, code_weight: float = 1e-4
+    ) -> None:
+        super().__init__()
+        self.image = network.image
+        self.nuisance = network.nuisance
+        self._network = (network,)
+        self.process = process
+        self.dropout = dropout
+        self.code_weight = code_weight
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return the denoising (or drawing) loss and the code's."""
+        network = self._network[0]
+        x = network.standardise(batch["images"])
+        code = network.code(x)
+        condition = self.dropout.apply(Condition.full(batch["slots"], code), generator)
+        losses = denoising_loss(network, self.process, x, condition, generator)
+        if code.shape[1]:
+            losses["code"] = self.code_weight * (code**2).mean()
+        return losses
+
+
+class JointObjective(nn.Module):
+    """The published objective, all parts at once: denoising, alignment and Kullback-Leibler term.
+
+    Parameters
+    ----------
+    network : ImageNetwork
+        Everything in it is trained.
+    process : Process
+        How images are noised.
+    dropout : Dropout
+        What is withheld; all slots of unlabelled rows always are.
+    known_rate : float
+        Share of labelled entries.
+    align_weight, kl_weight : float
+        Weights of the terms, each a mean over the numbers of the code.
+    warmup_steps : int
+        Steps over which both weights grow linearly from 0.
+    slot_noise : float
+        Variance of the noise on the slots, as a fraction of the encoder's variance.
+    code_weight : float
+        Weight of the nuisance code's mean square.
+    """
+
+    def __init__(
+        self,
+        network: ImageNetwork,
+        process: Process,
+        *,
+        dropout: Dropout,
+        known_rate: float,
+        align_weight: float,
+        kl_weight: float,
+        warmup_steps: int,
+        slot_noise: float = 1e-3,
+        code_weight: float = 1e-4,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.process = process
+        self.dropout = dropout
+        self.align_weight, self.kl_weight = align_weight, kl_weight
+        self.warmup_steps = warmup_steps
+        self.slot_noise = slot_noise
+        self.code_weight = code_weight
+        self.known_rate = known_rate
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return the terms of equation (2), weighted."""
+        network = self.network
+        x = network.standardise(batch["images"])
+        mean, variance = network.encode(x)
+        exogenous = network.architecture.encodes == "exogenous"
+        slots = network.layer(mean) if exogenous else mean
+        noise_mean = mean if exogenous else network.layer.inverse(mean)
+        shown = slots
+        if variance is not None:
+            draw = draw_rows(torch.randn, tuple(slots.shape), generator=generator, device=slots.device)
+            shown = slots + (self.slot_noise * variance).sqrt() * draw
+        code = network.code(x)
+        labelled = (batch["known"].amax(dim=1, keepdim=True) > 0).to(x)
+        condition = self.dropout.apply(Condition.full(shown, code), generator)
+        condition = Condition(condition.slots, code, condition.keep * labelled, condition.code_keep)
+        losses = denoising_loss(network, self.process, x, condition, generator)
+        weight = self._warmup(batch)
+        error = 0.5 * ((slots - batch["labels"][..., None]) ** 2).mean(-1)
+        losses["align"] = weight * self.align_weight * _known_mean(error, batch["known"], self.known_rate)
+        spread = torch.ones_like(noise_mean) if variance is None else variance
+        kl = 0.5 * (noise_mean**2 + spread - 1 - spread.log())
+        losses["kl"] = weight * self.kl_weight * kl.mean()
+        if code.shape[1]:
+            losses["code"] = self.code_weight * (code**2).mean()
+        return losses
+
+    def _warmup(self, batch: Batch) -> Tensor | float:
+        step = batch.get("step")
+        if step is None or self.warmup_steps == 0:
+            return 1.0
+        return (step / self.warmup_steps).clamp(max=1.0)
+
+
+def denoising_loss(
+    network: ImageNetwork, process: Process | None, x: Tensor, condition: Condition, generator: Any
+) -> Batch:
+    """Return the squared error of the image network, a mean over pixels and rows."""
+    if process is None:
+        drawn = network.predict(torch.zeros_like(x), x.new_zeros(len(x)), condition)
+        return {"reconstruction": ((drawn - x) ** 2).mean()}
+    t = draw_rows(
+        lambda shape, generator: process.draw_times(shape[0], generator=generator),
+        (len(x),),
+        generator=generator,
+    )
+    t = t.to(x.device)
+    noise = draw_rows(torch.randn, tuple(x.shape), generator=generator, device=x.device)
+    output = network.predict(process.add_noise(x, noise, t), process.network_time(t), condition)
+    return {"denoising": ((output - process.target(x, noise, t)) ** 2).mean()}

@@ -1,0 +1,161 @@
+"""How the networks of an image model are trained: data, statistics and stages for the trainer."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from causalrep.representation._network import ImageNetwork
+from causalrep.representation._objectives import (
+    Dropout,
+    ImageObjective,
+    JointObjective,
+    LabelObjective,
+    MechanismObjective,
+)
+from causalrep.representation._recipes import Recipe
+from causalrep.representation.solvers import Process
+from causalrep.representation.trainer import Stage, Trainer, TrainingLog
+
+__all__ = ["label_statistics", "pixel_statistics", "train"]
+
+
+def pixel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean image (1, channels, size, size) and the standard deviation around it.
+
+    Parameters
+    ----------
+    images : Tensor of uint8, shape (n, channels, size, size)
+        Training images.
+    """
+    total = torch.zeros(images.shape[1:], dtype=torch.float64)
+    squares = torch.zeros((), dtype=torch.float64)
+    for part in torch.split(images, 4096):
+        values = part.double() / 255.0
+        total += values.sum(0)
+        squares += (values**2).sum()
+    mean = total / len(images)
+    variance = squares / images.numel() - (mean**2).mean()
+    return mean[None].float(), variance.clamp_min(1e-8).sqrt().float()
+
+
+def label_statistics(labels: NDArray[np.float64]) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of each column over its known values."""
+    return torch.from_numpy(np.nanmean(labels, axis=0)), torch.from_numpy(np.nanstd(labels, axis=0))
+
+
+def train(
+    network: ImageNetwork,
+    recipe: Recipe,
+    images: Tensor,
+    labels: NDArray[np.float64],
+    *,
+    process: Process | None,
+    seed: int,
+    device: str,
+    precision: Any,
+    compiled: bool,
+    checkpoint: str | os.PathLike[str] | None,
+    progress: bool,
+) -> TrainingLog:
+    """Train `network` in place and return the course of the training.
+
+    Parameters
+    ----------
+    network : ImageNetwork
+        With its statistics set.
+    recipe : Recipe
+        How to train.
+    images : Tensor of uint8, shape (n, channels, size, size)
+        Training images.
+    labels : ndarray of shape (n, n_nodes)
+        Labels in user units, NaN where unknown.
+    process : Process or None
+        How images are noised; none for a plain decoder.
+    seed, device, precision, compiled, checkpoint, progress
+        For the trainer; the checkpoint folder gets one folder per part of the training.
+    """
+    known = torch.from_numpy(~np.isnan(labels)).float()
+    standardised = torch.nan_to_num(network.standardise_labels(torch.from_numpy(labels))).float()
+    data = {"images": images, "labels": standardised, "known": known}
+
+    def run(part: str, stages: list[Stage], extra: dict[str, Tensor]) -> TrainingLog:
+        trainer = Trainer(
+            device=device,
+            precision=precision,
+            compile=compiled,
+            seed=seed,
+            checkpoint=None if checkpoint is None else Path(checkpoint) / part,
+            progress=progress,
+        )
+        return trainer.run(stages, {**data, **extra}, configuration={"recipe": recipe.to_dict()})
+
+    rate = float(known.mean())
+    if recipe.training == "joint":
+        if process is None:
+            raise ValueError("joint training needs a noise process")
+        return run("joint", [_joint_stage(network, recipe, process, rate)], {})
+    log = run("encoder", _encoder_stages(network, recipe, rate), {})
+    slots = {"slots": encode_all(network, images)}
+    image_log = run("image", [_image_stage(network, recipe, process)], slots)
+    return TrainingLog(log.rows + image_log.rows, log.validations + image_log.validations)
+
+
+@torch.no_grad()
+def encode_all(network: ImageNetwork, images: Tensor) -> Tensor:
+    """Return the slots of all images, (n, n_nodes, slot_dim), on the CPU."""
+    device = network.image_mean.device
+    return torch.cat(
+        [network.slots(network.standardise(part.to(device))).cpu() for part in torch.split(images, 512)]
+    )
+
+
+def _stage(recipe: Recipe, name: str, module: nn.Module, **changes: Any) -> Stage:
+    settings: dict[str, Any] = {
+        "max_steps": recipe.max_steps,
+        "batch_size": recipe.batch_size,
+        "learning_rate": recipe.learning_rate,
+        "betas": recipe.betas,
+        "warmup_steps": recipe.warmup_steps,
+        "schedule": recipe.schedule,
+        "final_fraction": recipe.final_fraction,
+        "ema_decay": recipe.ema_decay,
+    }
+    return Stage(name, module, **{**settings, **changes})
+
+
+def _encoder_stages(network: ImageNetwork, recipe: Recipe, known_rate: float) -> list[Stage]:
+    steps = min(recipe.encoder_steps, recipe.max_steps)
+    changes = {"max_steps": steps, "learning_rate": recipe.encoder_rate, "warmup_steps": min(50, steps)}
+    labels = LabelObjective(network, known_rate=known_rate, align_weight=recipe.align_weight)
+    stages = [_stage(recipe, "labels", labels, **changes)]
+    if len(network.layer.networks):
+        stages.append(_stage(recipe, "mechanisms", MechanismObjective(network), **changes, batch_size=256))
+    return stages
+
+
+def _dropout(recipe: Recipe) -> Dropout:
+    return Dropout(recipe.slot_dropout, recipe.condition_dropout, recipe.code_dropout)
+
+
+def _image_stage(network: ImageNetwork, recipe: Recipe, process: Process | None) -> Stage:
+    return _stage(recipe, "images", ImageObjective(network, process, dropout=_dropout(recipe)))
+
+
+def _joint_stage(network: ImageNetwork, recipe: Recipe, process: Process, known_rate: float) -> Stage:
+    objective = JointObjective(
+        network,
+        process,
+        dropout=_dropout(recipe),
+        known_rate=known_rate,
+        align_weight=recipe.align_weight,
+        kl_weight=recipe.kl_weight,
+        warmup_steps=recipe.weight_warmup,
+    )
+    return _stage(recipe, "joint", objective)
