@@ -60,8 +60,8 @@ def take_noise(noise: Noise, index: Any) -> Noise:
     return noise[index]
 
 
-def spread(value: Any, n: int, *, like: Array, trailing: tuple[int, ...], node: Hashable) -> Array:
-    """Return a given value as the array of a node: shape (n, *trailing), library of `like`.
+def spread(value: Any, n: int, *, like: Array | None, node: Hashable) -> Array:
+    """Return a given value as the array of a node: one value per row, in the library of `like`.
 
     Parameters
     ----------
@@ -69,13 +69,13 @@ def spread(value: Any, n: int, *, like: Array, trailing: tuple[int, ...], node: 
         The last is returned as it is when its library is that of `like`.
     n : int
         Number of rows.
-    like : array or None
-        Gives library, device and, together with a number, the dtype.
-    trailing : tuple of int
-        Shape of one row.
+    like : array of shape (m, *trailing), optional
+        Gives shape of one row, library, device and, together with a number, the dtype; default: a
+        scalar of NumPy.
     node : hashable
         For the error message.
     """
+    trailing = () if like is None else tuple(like.shape[1:])
     array = as_array(value)
     shape, full = tuple(array.shape), (n, *trailing)
     if shape not in ((), trailing, full):

@@ -1,9 +1,11 @@
 """What `do` and `shift` put in the place of a node's mechanism."""
 
+# ruff: noqa: ARG002 - a mechanism is handed parents and noise whether or not it reads them
+
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -13,7 +15,10 @@ from causalrep.scm._mechanism import Array, Mechanism, Noise
 from causalrep.scm._mechanisms import Function, Root
 from causalrep.utils import DataError, GraphError
 
-__all__ = ["Fixed", "Shifted", "as_intervention", "as_shift", "targets_of"]
+__all__ = ["Fixed", "Look", "Shifted", "as_intervention", "as_shift", "targets_of"]
+
+Look: TypeAlias = Callable[[Hashable], Array | None]
+"""Tells what the values of a node look like: library, dtype and shape of one row."""
 
 
 class Fixed(Mechanism):
@@ -56,18 +61,18 @@ class Fixed(Mechanism):
         """Always."""
         return True
 
-    def forward(self, parents: Mapping[Hashable, Array], noise: Noise) -> Array:  # noqa: ARG002
+    def forward(self, parents: Mapping[Hashable, Array], noise: Noise) -> Array:
         """Return the value."""
         return self.value
 
-    def sample_noise(self, n: int, generator: np.random.Generator) -> Noise:  # noqa: ARG002
+    def sample_noise(self, n: int, generator: np.random.Generator) -> Noise:
         """Draw nothing."""
         return {}
 
-    def for_rows(self, n: int, *, like: Array, trailing: tuple[int, ...], node: Hashable) -> Fixed:
-        """Return the same with one value per row, in the library of `like`."""
+    def for_rows(self, n: int, look: Look, node: Hashable) -> Fixed:
+        """Return the same with one value per row, in the library of the node's own values."""
         new = object.__new__(Fixed)
-        new.value = spread(self.value, n, like=like, trailing=trailing, node=node)
+        new.value = spread(self.value, n, like=look(node), node=node)
         return new
 
 
@@ -138,13 +143,13 @@ class Shifted(Mechanism):
         """Draw the mechanism's noise."""
         return self.mechanism.sample_noise(n, generator)
 
-    def for_rows(self, n: int, *, like: Array, trailing: tuple[int, ...], node: Hashable) -> Shifted:
-        """Return the same with the shape of `delta` checked, in the library of `like`."""
+    def for_rows(self, n: int, look: Look, node: Hashable) -> Shifted:
+        """Return the same with the shape of `delta` checked, in the library of the node's own values."""
         if not getattr(self.delta, "shape", ()):
             return self
         new = object.__new__(Shifted)
         new.mechanism = self.mechanism
-        new.delta = spread(self.delta, n, like=like, trailing=trailing, node=node)
+        new.delta = spread(self.delta, n, like=look(node), node=node)
         return new
 
 

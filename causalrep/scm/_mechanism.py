@@ -1,5 +1,7 @@
 """What a mechanism is: how a node gets its value from its parents and its own noise."""
 
+# ruff: noqa: ARG002 - a mechanism is handed parents and noise whether or not it reads them
+
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
@@ -108,7 +110,7 @@ class Mechanism(ABC):
             Empty dict for a deterministic mechanism.
         """
 
-    def abduct(self, parents: Mapping[Hashable, Array], value: Array) -> Noise:  # noqa: ARG002
+    def abduct(self, parents: Mapping[Hashable, Array], value: Array) -> Noise:
         """Return the noise with which `forward` gives `value` (abduction).
 
         Parameters
@@ -132,7 +134,7 @@ class Mechanism(ABC):
             return {}
         raise NotInvertibleError(f"a {type(self).__name__} cannot tell its noise from its value")
 
-    def log_prob(self, parents: Mapping[Hashable, Array], value: Array) -> Array:  # noqa: ARG002
+    def log_prob(self, parents: Mapping[Hashable, Array], value: Array) -> Array:
         """Return the log density of each row of `value` given the parents.
 
         Parameters

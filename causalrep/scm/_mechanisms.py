@@ -1,5 +1,7 @@
 """The mechanisms that come with the library: roots, Python functions, additive noise, inverses."""
 
+# ruff: noqa: ARG002 - a mechanism is handed parents and noise whether or not it reads them
+
 from __future__ import annotations
 
 import inspect
@@ -89,15 +91,15 @@ class Root(Mechanism):
         """No parents."""
         return ()
 
-    def forward(self, parents: Mapping[Hashable, Array], noise: Noise) -> Array:  # noqa: ARG002
+    def forward(self, parents: Mapping[Hashable, Array], noise: Noise) -> Array:
         """Return the noise itself."""
         return noise
 
-    def abduct(self, parents: Mapping[Hashable, Array], value: Array) -> Noise:  # noqa: ARG002
+    def abduct(self, parents: Mapping[Hashable, Array], value: Array) -> Noise:
         """Return the value itself."""
         return value
 
-    def log_prob(self, parents: Mapping[Hashable, Array], value: Array) -> Array:  # noqa: ARG002
+    def log_prob(self, parents: Mapping[Hashable, Array], value: Array) -> Array:
         """Return the log density of the law, shape (n,)."""
         return self.noise.log_prob(value)
 
@@ -170,7 +172,7 @@ class Function(Mechanism):
         """Call the function."""
         return self._call(parents) if self.noise is None else self._call(parents, noise=noise)
 
-    def abduct(self, parents: Mapping[Hashable, Array], value: Array) -> Noise:  # noqa: ARG002
+    def abduct(self, parents: Mapping[Hashable, Array], value: Array) -> Noise:
         """Return an empty noise if the function takes none, else refuse."""
         if self.deterministic:
             return {}

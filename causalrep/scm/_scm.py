@@ -26,16 +26,18 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import networkx as nx
+import numpy as np
 
 from causalrep.graphs import DAG
 from causalrep.scm._arrays import check_rows, is_numpy, noise_rows
 from causalrep.scm._build import check_agreement, collect_mechanisms, rewired
 from causalrep.scm._evidence import Evidence
-from causalrep.scm._interventions import Fixed, Shifted, as_intervention, as_shift, targets_of
+from causalrep.scm._interventions import Fixed, Look, Shifted, as_intervention, as_shift, targets_of
 from causalrep.scm._mechanism import Array, Mechanism, Noise, NoiseLaw
 from causalrep.scm._plan import Plan
 from causalrep.scm._samples import Samples
 from causalrep.utils import (
+    CausalRepError,
     DataError,
     NotInvertibleError,
     RandomState,
@@ -45,8 +47,6 @@ from causalrep.utils import (
 )
 
 __all__ = ["SCM"]
-
-_Like = Callable[[Hashable], Array | None]
 
 
 class SCM:
@@ -149,8 +149,6 @@ class SCM:
         own = self._factual._mechanisms
         return {node: m for node, m in self._mechanisms.items() if m is not own[node]}
 
-    # ------------------------------------------------------------------ sampling
-
     def sample(
         self,
         n: int,
@@ -195,7 +193,7 @@ class SCM:
         >>> scm.sample(2, random_state=0).shape
         (2, 2)
         """
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
             raise DataError(f"`n` must be a positive integer, got {n!r}")
         wanted = self._known(nodes, what="`nodes`")
         order = self._upstream(wanted)
@@ -206,7 +204,8 @@ class SCM:
         for node in order:
             noise[node] = mechanisms[node].sample_noise(n, keyed_generator(seed, self._stream(node), node))
             values[node] = self._forward(mechanisms[node], node, values, noise[node], n)
-        own = [node for node in wanted if node not in self.interventions]
+        changed = self.interventions
+        own = [node for node in wanted if node not in changed]
         samples = Samples({node: values[node] for node in wanted}, {node: noise[node] for node in own})
         plain = all(is_numpy(value) and value.ndim == 1 for value in samples.values())
         return samples.frame if plain and not return_noise else samples
@@ -214,18 +213,22 @@ class SCM:
     def _forward(
         self, mechanism: Mechanism, node: Hashable, values: Mapping[Hashable, Array], noise: Noise, n: int
     ) -> Array:
-        value = mechanism.forward({parent: values[parent] for parent in self._parents[node]}, noise)
+        try:
+            value = mechanism.forward({parent: values[parent] for parent in self._parents[node]}, noise)
+        except (TypeError, ValueError) as error:
+            error.add_note(
+                f"raised by the mechanism of {node!r}, which is called with whole arrays ({n} rows)"
+            )
+            raise
         return check_rows(value, n, f"the result of the mechanism of {node!r}")
 
-    def _for_rows(self, nodes: Iterable[Hashable], n: int, like: _Like) -> dict[Hashable, Mechanism]:
+    def _for_rows(self, nodes: Iterable[Hashable], n: int, like: Look) -> dict[Hashable, Mechanism]:
         """Return the mechanisms of `nodes`, given values spread over n rows and checked."""
         ready: dict[Hashable, Mechanism] = {}
         for node in nodes:
             mechanism = self._mechanisms[node]
             if isinstance(mechanism, (Fixed, Shifted)):
-                array = like(node)
-                trailing = () if array is None else tuple(array.shape[1:])
-                mechanism = mechanism.for_rows(n, like=array, trailing=trailing, node=node)
+                mechanism = mechanism.for_rows(n, like, node)
             ready[node] = mechanism
         return ready
 
@@ -255,8 +258,6 @@ class SCM:
             if node not in self._mechanisms:
                 raise UnknownNameError(node, self._mechanisms, what=what)
         return [node for node in self._graph.nodes if node in set(asked)]
-
-    # ------------------------------------------------------------------ intervening
 
     def do(self, interventions: Mapping[Hashable, Any] | None = None, /, **named: Any) -> Self:
         """Return the model in which nodes no longer follow their mechanisms.
@@ -298,8 +299,8 @@ class SCM:
         """
         replaced = self._actions(targets_of(interventions, named))
         new = self._intervened(replaced)
-        for node in replaced:
-            if node in self.interventions:
+        for node in self.interventions:
+            if node in replaced:
                 warnings.warn(f"{node!r} was intervened on before; the last do counts", stacklevel=2)
         return new
 
@@ -349,8 +350,6 @@ class SCM:
         new._mechanisms = {**self._mechanisms, **replaced}
         new._parents = {node: tuple(graph.parents(node)) for node in graph.nodes}
         return new
-
-    # ------------------------------------------------------------------ imagining
 
     def abduct(self, observed: Any, nodes: Iterable[Hashable] | None = None) -> dict[Hashable, Noise]:
         """Return the noise of observed rows.
@@ -496,6 +495,48 @@ class SCM:
         foreign = plan.targets.union(plan.dropped, self.interventions)
         kept = {node: part for node, part in {**known, **used}.items() if node not in foreign}
         return evidence.rebuild({node: values[node] for node in plan.order}, plan.dropped, kept)
+
+    def log_prob(self, observed: Any) -> Array:
+        """Return the log density of observed rows: the sum over nodes, given their parents.
+
+        Parameters
+        ----------
+        observed : data frame, Samples or mapping of node to array
+            The rows, n of them, with all nodes.
+
+        Returns
+        -------
+        array of shape (n,)
+            Log density under this model, interventions included.
+
+        Raises
+        ------
+        CausalRepError
+            If a mechanism has no density in closed form.
+        DataError
+            If a column is missing.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from causalrep.scm import SCM, Linear, Normal
+        >>> scm = SCM(mechanisms={"X": Normal(0, 1), "Y": Linear({"X": 2.0}, noise=Normal(0, 1))})
+        >>> scm.log_prob(pd.DataFrame({"X": [0.0, 1.0], "Y": [0.0, 3.0]})).round(4)
+        array([-1.8379, -2.8379])
+        """
+        evidence = Evidence.read(observed)
+        for node, mechanism in self._mechanisms.items():
+            evidence.require(node, "to state the density")
+            if not mechanism.has_density:
+                raise CausalRepError(
+                    f"{mechanism!r}, the mechanism of {node!r}, has no density in closed form"
+                )
+        mechanisms = self._for_rows(self._mechanisms, evidence.n, evidence.values.get)
+        total: Array = 0.0
+        for node, mechanism in mechanisms.items():
+            parents = {parent: evidence.values[parent] for parent in self._parents[node]}
+            total = total + mechanism.log_prob(parents, evidence.values[node])
+        return total
 
     def _checked_noise(self, noise: Mapping[Hashable, Noise], n: int) -> dict[Hashable, Noise]:
         self._known(noise, what="`noise`")
