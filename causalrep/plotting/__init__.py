@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
+from causalrep.plotting._export import to_png, to_svg
 from causalrep.plotting._images import counterfactual_panels, plot_counterfactual_grid, plot_losses
-from causalrep.plotting._svg import to_svg
 
-__all__ = ["counterfactual_panels", "plot_counterfactual_grid", "plot_losses", "to_svg"]
+__all__ = ["counterfactual_panels", "plot_counterfactual_grid", "plot_losses", "to_png", "to_svg"]

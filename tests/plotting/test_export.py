@@ -2,7 +2,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from causalrep.plotting import to_svg
+from causalrep.plotting import to_png, to_svg
 
 matplotlib = pytest.importorskip("matplotlib")
 
@@ -36,3 +36,10 @@ def test_global_settings_are_left_alone():
     before = dict(matplotlib.rcParams)
     to_svg(draw)
     assert dict(matplotlib.rcParams) == before
+
+
+def test_a_png_has_the_size_asked_for():
+    picture = to_png(draw, size=(2, 1), dpi=50)
+    # PNG: signature of 8 bytes, then length and name of the header, then width and height
+    assert picture[:8] == b"\x89PNG\r\n\x1a\n"
+    assert [int.from_bytes(picture[i : i + 4], "big") for i in (16, 20)] == [100, 50]
