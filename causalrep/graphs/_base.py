@@ -523,7 +523,8 @@ class Graph(ABC):
         >>> DAG.from_networkx(nx.DiGraph([("X", "Y")]))
         DAG.from_string('X -> Y')
         """
-        return cls._from_edges(_convert.edges_of_networkx(graph, cls._kinds), list(graph.nodes))
+        edges, nodes = _convert.edges_of_networkx(graph, cls._kinds)
+        return cls._from_edges(edges, nodes)
 
     def to_networkx(self) -> Any:
         """Return the graph as a `networkx.DiGraph`; an undirected edge becomes two opposite ones.

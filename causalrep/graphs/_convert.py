@@ -18,20 +18,18 @@ __all__ = ["edges_of_adjacency", "edges_of_networkx", "to_adjacency", "to_networ
 Edges = Iterator[tuple[Hashable, str, Hashable]]
 
 
-def edges_of_networkx(graph: Any, kinds: Sequence[str]) -> Edges:
-    """Yield the edges of a networkx graph; opposite ones are one undirected edge where there are such."""
+def edges_of_networkx(graph: Any, kinds: Sequence[str]) -> tuple[Edges, list[Hashable]]:
+    """Return the edges and nodes; opposite edges are one undirected edge where the type has such."""
     if not isinstance(graph, nx.Graph):
         raise TypeError(f"`graph` must be a networkx graph, got {type(graph).__name__}")
     if not graph.is_directed() and "--" not in kinds:
         raise GraphError(f"`graph` must be directed (networkx.DiGraph), got {type(graph).__name__}")
-    position = {node: i for i, node in enumerate(graph.nodes)}
-    for u, v in graph.edges():
-        if not graph.is_directed():
-            yield u, "--", v
-        elif "--" not in kinds or not graph.has_edge(v, u) or u == v:
-            yield u, "->", v
-        elif position[u] < position[v]:
-            yield u, "--", v
+    nodes = list(graph.nodes)
+    if not graph.is_directed():
+        return ((u, "--", v) for u, v in graph.edges()), nodes
+    position = {node: i for i, node in enumerate(nodes)}
+    pairs = [(position[u], position[v]) for u, v in graph.edges()]
+    return _edges_of_pairs(pairs, nodes, kinds), nodes
 
 
 def to_networkx(nodes: Sequence[Hashable], store: EdgeStore) -> Any:
@@ -49,12 +47,14 @@ def _both_ways(store: EdgeStore) -> list[tuple[int, int]]:
 
 
 def edges_of_adjacency(
-    adjacency: Any, names: Sequence[Hashable] | None, direction: str, kinds: Sequence[str]
+    adjacency: Any, names: Any, direction: str, kinds: Sequence[str]
 ) -> tuple[Edges, list[Hashable]]:
     """Return the edges and nodes of a 0-1 matrix, dense or sparse."""
     A = adjacency if sparse.issparse(adjacency) else np.asarray(adjacency)
     if A.ndim != 2 or A.shape[0] != A.shape[1]:
         raise GraphError(f"`adjacency` must be a square matrix, got shape {A.shape}")
+    if isinstance(names, np.ndarray):  # its items as Python's own, which print and save better
+        names = names.tolist()
     nodes: list[Hashable] = list(range(A.shape[0]) if names is None else names)
     if len(nodes) != A.shape[0]:
         raise GraphError(f"`names` must name the {A.shape[0]} rows of `adjacency`, got {len(nodes)} names")

@@ -66,8 +66,8 @@ class DAG(Separable):
         self, edges: Iterable[tuple[Hashable, Hashable]] = (), nodes: Iterable[Hashable] | None = None
     ) -> None:
         if isinstance(edges, nx.Graph):
-            nodes = list(edges.nodes) if nodes is None else nodes
-            self._fill(_convert.edges_of_networkx(edges, self._kinds), nodes)
+            found, their_nodes = _convert.edges_of_networkx(edges, self._kinds)
+            self._fill(found, their_nodes if nodes is None else nodes)
         else:
             self._fill([(u, "->", v) for u, v in pairs_of(edges, "edges")], nodes)
 

@@ -55,7 +55,7 @@ class _Reader:
         if operator == "--" and not self._word("graph"):
             raise self.cursor.here.error(f"expected 'digraph' or 'graph', got {self.cursor.here}")
         self.operator = operator
-        if self.cursor.here.text != "{":
+        if self.cursor.here.kind != "mark":
             self._name(self.cursor.take())
         self._expect("{")
         stack = [_Frame({"dir": "forward" if operator == "->" else "none"})]
@@ -86,9 +86,12 @@ class _Reader:
             self._statement(frame)
 
     def _opens_block(self) -> bool:
-        if self._word("subgraph") and self.cursor.here.text != "{":
+        if not self._word("subgraph"):
+            return self.cursor.take_if("{")
+        if self.cursor.here.kind != "mark":
             self._name(self.cursor.take())
-        return self.cursor.take_if("{")
+        self._expect("{")
+        return True
 
     def _statement(self, frame: _Frame) -> None:
         token = self.cursor.take()
@@ -119,7 +122,7 @@ class _Reader:
 
     def _finish(self, frame: _Frame, attributes: dict[str, str]) -> None:
         if frame.chain and len(frame.chain) == len(frame.operators):
-            raise self.cursor.last.error("expected a node after the edge")
+            raise frame.operators[-1].error("expected a node after the edge")
         if frame.operators:
             kind = _kind({**frame.defaults, **attributes})
             if not {kind, _mirrored(kind)} & set(self.kinds):

@@ -7,7 +7,6 @@ import math
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from causalrep.graphs._store import MARKS
 from causalrep.utils import GraphError, ParseError
 
 __all__ = ["parse", "write"]
@@ -38,6 +37,8 @@ def parse(text: str, kinds: Sequence[str], what: str) -> tuple[list[tuple[Any, s
         found = json.loads(text)
     except json.JSONDecodeError as error:
         raise ParseError(f"not JSON: {error.msg}", line=error.lineno, column=error.colno) from error
+    except RecursionError as error:
+        raise GraphError("the JSON of a graph must not be nested so deeply") from error
     if not isinstance(found, dict) or not {"type", "nodes", "edges"} <= found.keys():
         raise GraphError("the JSON of a graph must be an object with 'type', 'nodes' and 'edges'")
     if found["type"] != what:
@@ -46,7 +47,7 @@ def parse(text: str, kinds: Sequence[str], what: str) -> tuple[list[tuple[Any, s
         raise GraphError("'nodes' and 'edges' in the JSON of a graph must be lists")
     edges = []
     for row in found["edges"]:
-        if not (isinstance(row, list) and len(row) == 3 and row[1] in MARKS and row[1] in kinds):
+        if not (isinstance(row, list) and len(row) == 3 and row[1] in kinds):
             raise GraphError(f"an edge in the JSON of a {what} must be [left, kind, right], got {row!r}")
         edges.append((_label(row[0]), row[1], _label(row[2])))
     return edges, [_label(node) for node in found["nodes"]]

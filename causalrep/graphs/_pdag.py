@@ -234,17 +234,17 @@ class CPDAG(PDAG):
     def _check(self) -> None:
         super()._check()
         expected = self.consistent_extension().to_cpdag()
-        if expected != self:
-            wrong = next(
-                pair
-                for pair in _skeleton(self)
-                if self.mark(*pair) != expected.mark(*pair)
-                or self.mark(*pair[::-1]) != expected.mark(*pair[::-1])
-            )
-            raise GraphError(
-                f"the edges must be those of an equivalence class, got one between {wrong[0]!r} and "
-                f"{wrong[1]!r} that is directed in all members or in none, unlike here"
-            )
+        if expected == self:
+            return
+        right = set(expected._store.written())
+        wrong = next(edge for edge in self._store.written() if edge not in right)
+        u, v = self._nodes[wrong[0]], self._nodes[wrong[2]]
+        truth = "some members of the class have it the other way round"
+        if wrong[1] == "--":
+            truth = "all members of the class direct it the same way"
+        raise GraphError(
+            f"the edges must be those of an equivalence class, got {u!r} {wrong[1]} {v!r}, but {truth}"
+        )
 
     def is_separated(self, x: Nodes, y: Nodes, given: Nodes = ()) -> bool:
         """Return whether `given` d-separates `x` and `y` in the DAGs of the class; all agree.
@@ -275,7 +275,3 @@ class CPDAG(PDAG):
         True
         """
         return self.consistent_extension().is_separated(x, y, given)
-
-
-def _skeleton(graph: Graph) -> NodeSet[tuple[Hashable, Hashable]]:
-    return graph.directed_edges | graph.undirected_edges

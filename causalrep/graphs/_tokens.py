@@ -69,8 +69,11 @@ def _cut(text: str, pattern: re.Pattern[str]) -> list[Token]:
     while at < len(text):
         match = pattern.match(text, at)
         if match is None:
-            what = "an unfinished quoted name" if text[at] in "\"'" else f"{text[at]!r}"
-            raise ParseError(f"{what} is not understood here", line=line, column=at - line_start + 1)
+            quotes = text[at] in "\"'"
+            hint = (
+                "a quoted name has no end" if quotes else f"{text[at]!r} is not understood; quote odd names"
+            )
+            raise ParseError(hint, line=line, column=at - line_start + 1)
         kind = match.lastgroup or "skip"
         if kind != "skip":
             tokens.append(Token(kind, match[0], line, at - line_start + 1))
