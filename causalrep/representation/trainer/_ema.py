@@ -28,8 +28,9 @@ class MovingAverage:
 
     def __init__(self, live: Mapping[str, Tensor], decay: float) -> None:
         self._decay = decay
-        self._live = {name: tensor.detach() for name, tensor in live.items()}
-        self.tensors = {name: tensor.clone() for name, tensor in self._live.items()}
+        # The tensors themselves, not views of them: distributed wrappers may move their memory.
+        self._live = dict(live)
+        self.tensors = {name: tensor.detach().clone() for name, tensor in live.items()}
         averaged = [
             name
             for name, tensor in self._live.items()
@@ -66,7 +67,7 @@ class MovingAverage:
     @contextmanager
     def in_place(self) -> Iterator[None]:
         """Let the live tensors hold the average inside the block."""
-        kept = {name: tensor.clone() for name, tensor in self._live.items()}
+        kept = {name: tensor.detach().clone() for name, tensor in self._live.items()}
         self.store()
         try:
             yield

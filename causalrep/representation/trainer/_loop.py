@@ -92,9 +92,10 @@ class StageRun:
         self._accelerator, self._data, self._seed = accelerator, data, seed
         self._prepare_chance()
         self._parameters = stage.trainable()
+        self._prepare_modules(compiled)
+        # Only now: with several processes, preparing gives all of them the weights of the first.
         self._buffers = dict(stage.module.named_buffers())
         self.average = MovingAverage({**self._parameters, **self._buffers}, stage.ema_decay)
-        self._prepare_modules(compiled)
         self._terms: tuple[str, ...] = ()
         self._window: list[list[float]] = []
         self._pending: list[Tensor] = []

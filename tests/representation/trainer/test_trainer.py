@@ -1,0 +1,684 @@
+"""The trainer against a loop written by hand, against itself interrupted, and against bad input."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import signal
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from causalrep.representation.trainer import NonFiniteLossError, Stage, TensorData, Trainer
+from causalrep.representation.trainer._chance import RowOrder
+from causalrep.utils import CheckpointError, DataError, DeviceError
+
+
+class Linear(nn.Module):
+    """A regression without noise; keeps the losses it returned."""
+
+    def __init__(self, outputs: int = 1) -> None:
+        super().__init__()
+        self.map = nn.Linear(4, outputs)
+        self.seen: list[float] = []
+
+    def forward(self, batch, _generator):
+        loss = (self.map(batch["x"]).sum(1) - batch["y"]).square().mean()
+        self.seen.append(loss.item())
+        return {"squared": 0.75 * loss, "more": 0.25 * loss}
+
+
+def train(stages, data, **options):
+    return Trainer(**{"device": "cpu", "log_every": 5, **options}).run(stages, data)
+
+
+def weights(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+
+def equal(first, second) -> bool:
+    return list(first) == list(second) and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def course(log):
+    """The log without the clock."""
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in [*log.rows, *log.validations]]
+
+
+# ---------------------------------------------------------------------- what one stage does
+
+
+def test_loss_falls(toy):
+    net = toy.make_net()
+    log = train([Stage("fit", net, max_steps=300, batch_size=32, learning_rate=0.02)], toy.make_data())
+    assert log["squared"][-1] < 0.1 * log["squared"][0]
+
+
+@pytest.mark.parametrize("clip", [None, 0.5])
+def test_weights_are_those_of_a_loop_written_by_hand(toy, clip):
+    data, steps = toy.make_data(50), 40
+    stage = Stage(
+        "fit", Linear(3), max_steps=steps, batch_size=8, learning_rate=0.05, weight_decay=0.3, clip_norm=clip
+    )
+    net = Linear(3)
+    net.load_state_dict(stage.module.state_dict())
+    matrix, vector = net.map.weight, net.map.bias
+    optimizer = torch.optim.AdamW(
+        [{"params": [matrix]}, {"params": [vector], "weight_decay": 0.0}], weight_decay=0.3
+    )
+    average = {name: tensor.detach().clone() for name, tensor in net.named_parameters()}
+    order, norms = RowOrder(torch.arange(50), 8, 11, "trainer", "fit"), []
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = stage.learning_rate_at(step)
+        rows = order.batch(step)
+        loss = (net.map(data["x"][rows]).sum(1) - data["y"][rows]).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        norm = torch.cat([p.grad.flatten() for p in net.parameters()]).norm()
+        norms.append(norm.item())
+        if clip is not None and norm > clip:
+            for parameter in net.parameters():
+                parameter.grad *= clip / norm
+        optimizer.step()
+        decay = min(0.999, (1 + step) / (10 + step))
+        for name, parameter in net.named_parameters():
+            average[name] = decay * average[name] + (1 - decay) * parameter.detach()
+    log = train([stage], data, seed=11, log_every=steps)
+    # Forty float32 steps of size 0.05: rounding (6e-8) is magnified where Adam divides by small moments.
+    for name, parameter in stage.module.named_parameters():
+        torch.testing.assert_close(parameter.detach(), average[name], rtol=1e-4, atol=1e-5)
+    assert log["gradient_norm"] == [pytest.approx(np.mean(norms), rel=1e-4)]
+    assert max(norms) > 0.5
+
+
+def test_weight_decay_shrinks_matrices_and_not_vectors():
+    class Still(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.matrix = nn.Parameter(torch.ones(2, 2))
+            self.vector = nn.Parameter(torch.ones(2))
+
+        def forward(self, _batch, _generator):
+            return {"zero": 0.0 * (self.matrix.sum() + self.vector.sum())}
+
+    net = Still()
+    options = {"schedule": "constant", "warmup_steps": 0, "learning_rate": 0.1, "ema_decay": 0.0}
+    train([Stage("s", net, max_steps=3, batch_size=1, weight_decay=0.5, **options)], {"x": torch.zeros(1)})
+    torch.testing.assert_close(net.matrix.detach(), torch.full((2, 2), (1 - 0.1 * 0.5) ** 3))
+    assert torch.equal(net.vector.detach(), torch.ones(2))
+
+
+def test_module_ends_with_the_average_of_its_weights_and_buffers(toy):
+    net, history = toy.make_net(batch_norm=True), []
+
+    def remember(*_):
+        history.append(weights(net))
+
+    start = weights(net)
+    train([Stage("s", net, max_steps=30, batch_size=16)], toy.make_data(), on_step=remember)
+    for name, tensor in net.state_dict().items():
+        expected = start[name].double()
+        for step, live in enumerate(history):
+            decay = min(0.999, (1 + step) / (10 + step))
+            expected = decay * expected + (1 - decay) * live[name].double()
+        if name.endswith("num_batches_tracked"):
+            assert tensor == 30
+        else:
+            torch.testing.assert_close(tensor.double(), expected, rtol=1e-5, atol=1e-6)
+    assert not torch.equal(net.state_dict()["first.1.running_mean"], history[-1]["first.1.running_mean"])
+
+
+@pytest.mark.parametrize("parts", [2, 3, 8])
+def test_accumulated_parts_equal_the_whole_batch(toy, parts):
+    """Also in three unequal parts, and with noise, because the noise is drawn by row."""
+    nets = toy.make_net(), toy.make_net()
+    for net, accumulation in zip(nets, (1, parts), strict=True):
+        stage = Stage("s", net, max_steps=20, batch_size=16, gradient_accumulation=accumulation)
+        train([stage], toy.make_data())
+    for first, second in zip(*(net.parameters() for net in nets), strict=True):
+        torch.testing.assert_close(first, second, rtol=0, atol=1e-6)
+
+
+def test_log_holds_means_over_its_windows_and_a_last_short_one(toy):
+    net = Linear()
+    log = train([Stage("s", net, max_steps=13, batch_size=8)], toy.make_data())
+    windows = [net.seen[:5], net.seen[5:10], net.seen[10:]]
+    assert log["step"] == [5, 10, 13]
+    assert log["objective"] == pytest.approx([np.mean(window) for window in windows], rel=1e-6)
+    assert log["more"] == pytest.approx([value / 4 for value in log["objective"]], rel=1e-6)
+    assert log["learning_rate"] == [Stage("s", net, max_steps=13).learning_rate_at(s) for s in (4, 9, 12)]
+    assert log["seconds"] == sorted(log["seconds"])
+
+
+def test_losses_are_read_only_when_the_log_is_written(toy, monkeypatch):
+    """Every read waits for the device; their number must not grow with the steps."""
+
+    def reads(steps: int) -> int:
+        count = 0
+
+        def counted(function):
+            def call(*arguments):
+                nonlocal count
+                count += 1
+                return function(*arguments)
+
+            return call
+
+        net = toy.make_net()
+        with monkeypatch.context() as patch:
+            for name in ("item", "tolist", "__float__", "__bool__", "__int__", "cpu", "numpy"):
+                patch.setattr(torch.Tensor, name, counted(getattr(torch.Tensor, name)))
+            train([Stage("s", net, max_steps=steps, batch_size=8)], toy.make_data(), log_every=100)
+        return count
+
+    assert reads(10) == reads(30)
+
+
+# ---------------------------------------------------------------------- chance and surroundings
+
+
+def test_seed_decides_everything(toy):
+    ends = []
+    for seed in (3, 3, 4):
+        net = toy.make_net(dropout=0.3)
+        torch.manual_seed(random.randrange(10**6))
+        train(toy.make_stages(net), toy.make_data(), seed=seed)
+        ends.append(weights(net))
+    assert equal(ends[0], ends[1])
+    assert not equal(ends[0], ends[2])
+
+
+def test_surroundings_are_left_as_they_were(toy):
+    net = toy.make_net(dropout=0.3)
+    net.second.eval()
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    threads, state, modes = (
+        torch.get_num_threads(),
+        torch.get_rng_state(),
+        [m.training for m in net.modules()],
+    )
+    train(toy.make_stages(net), toy.make_data())
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.get_rng_state(), state)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+    assert [module.training for module in net.modules()] == modes
+    assert all(parameter.requires_grad and parameter.grad is None for parameter in net.parameters())
+    assert "forward" not in vars(net)
+
+
+def test_trainers_of_different_precision_share_a_process(toy):
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState, GradientState
+
+    try:
+        own = Accelerator(cpu=True, mixed_precision="bf16")
+        ends = []
+        for precision in ("no", "bf16", "no"):
+            net = toy.make_net()
+            train(toy.make_stages(net), toy.make_data(), precision=precision)
+            ends.append(weights(net))
+        assert own.mixed_precision == "bf16"
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
+        GradientState._reset_state()
+    assert equal(ends[0], ends[2])
+    assert not equal(ends[0], ends[1])
+    # bf16 has 8 bits: after thirty small steps the weights are near those of float32, which they keep.
+    for name, tensor in ends[1].items():
+        assert tensor.dtype == torch.float32
+        torch.testing.assert_close(tensor, ends[0][name], rtol=0, atol=0.05)
+
+
+# ---------------------------------------------------------------------- stages
+
+
+def test_stages_run_in_order_and_each_starts_from_the_average_before(toy):
+    net, calls, begun = toy.make_net(), [], {}
+
+    def watch(name, step, log):
+        calls.append((name, step))
+        if step == 1:
+            begun[name] = weights(net)
+
+    first, second = toy.make_stages(net, first=4, second=3)
+    train([first, second], toy.make_data(), on_step=watch)
+    assert calls == [("all", 1), ("all", 2), ("all", 3), ("all", 4), ("head", 1), ("head", 2), ("head", 3)]
+    alone = toy.make_net()
+    train(toy.make_stages(alone, first=4)[:1], toy.make_data())
+    frozen = {name: tensor for name, tensor in begun["head"].items() if name.startswith("first")}
+    assert equal(frozen, {name: weights(alone)[name] for name in frozen})
+
+
+def test_frozen_parts_keep_parameters_and_statistics_for_their_stage_only(toy):
+    net = toy.make_net(batch_norm=True)
+    stages = [
+        Stage("head", net, max_steps=5, batch_size=16, frozen=("first",)),
+        Stage("all", net, max_steps=5, batch_size=16),
+    ]
+    start, ends = weights(net), {}
+
+    def watch(name, step, log):
+        ends[name] = weights(net)
+
+    train(stages, toy.make_data(), on_step=watch)
+    for name in start:
+        assert torch.equal(ends["head"][name], start[name]) == name.startswith("first")
+        assert not torch.equal(ends["all"][name], ends["head"][name])
+
+
+class Overshoot(nn.Module):
+    """Training raises the parameter for ever; on held-out rows it is best at one."""
+
+    def __init__(self):
+        super().__init__()
+        self.p = nn.Parameter(torch.zeros(()))
+
+    def forward(self, _batch, _generator):
+        return {"loss": -self.p if self.training else (self.p - 1.0).square()}
+
+
+def overshoot(net, **options):
+    values = {"schedule": "constant", "warmup_steps": 0, "learning_rate": 0.05, "ema_decay": 0.0}
+    return Stage(
+        "s",
+        net,
+        max_steps=200,
+        batch_size=4,
+        patience=3,
+        validate_every=2,
+        weight_decay=0.0,
+        **values,
+        **options,
+    )
+
+
+def test_early_stopping_keeps_the_best_weights():
+    net = Overshoot()
+    log = train([overshoot(net)], {"x": torch.zeros(20)}, log_every=7)
+    # Adam moves 0.05 per step while the gradient is constant: 1.0 is reached after 20 steps, and
+    # three validations without a better loss end at step 26.
+    assert [row["step"] for row in log.validations] == list(range(2, 27, 2))
+    assert log["step"] == [7, 14, 21, 26]
+    best = min(row["objective"] for row in log.validations)
+    assert (net.p.item() - 1.0) ** 2 == pytest.approx(best, abs=1e-12)
+    assert net.p.item() == pytest.approx(1.0, abs=1e-3)
+
+
+def test_patience_survives_an_interruption(tmp_path):
+    net, stopped, resumed = Overshoot(), Overshoot(), Overshoot()
+    log = train([overshoot(net)], {"x": torch.zeros(20)})
+    with pytest.raises(KeyboardInterrupt):
+        train([overshoot(stopped)], {"x": torch.zeros(20)}, checkpoint=tmp_path, on_step=interrupt("s", 25))
+    again = train([overshoot(resumed)], {"x": torch.zeros(20)}, checkpoint=tmp_path)
+    assert torch.equal(net.p, resumed.p)
+    assert course(log) == course(again)
+
+
+# ---------------------------------------------------------------------- interruption
+
+
+def interrupt(stage, step, action=None):
+    def on_step(name, done, log):
+        if (name, done) == (stage, step):
+            if action is None:
+                raise KeyboardInterrupt
+            action()
+
+    return on_step
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(toy):
+    net = toy.make_net(dropout=0.3, batch_norm=True)
+    return train(toy.make_stages(net), toy.make_data()), weights(net)
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        [("all", 10)],
+        [("all", 1)],
+        [("all", 20)],
+        [("head", 1)],
+        [("head", 10)],
+        [("all", 7), ("all", 13), ("head", 4)],
+    ],
+    ids=str,
+)
+def test_resumed_training_ends_in_the_same_bits(toy, uninterrupted, tmp_path, moments):
+    for moment in moments:
+        # Only the first start matters: later ones begin from other weights, which the checkpoint replaces.
+        seed = 0 if moment == moments[0] else random.randrange(10**6)
+        net = toy.make_net(seed=seed, dropout=0.3, batch_norm=True)
+        with pytest.raises(KeyboardInterrupt):
+            train(toy.make_stages(net), toy.make_data(), checkpoint=tmp_path, on_step=interrupt(*moment))
+    net = toy.make_net(seed=9, dropout=0.3, batch_norm=True)
+    log = train(toy.make_stages(net), toy.make_data(), checkpoint=tmp_path)
+    assert equal(weights(net), uninterrupted[1])
+    assert course(log) == course(uninterrupted[0])
+
+
+def test_finished_training_is_only_read(toy, uninterrupted, tmp_path):
+    net = toy.make_net(dropout=0.3, batch_norm=True)
+    train(toy.make_stages(net), toy.make_data(), checkpoint=tmp_path)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    again = toy.make_net(seed=5, dropout=0.3, batch_norm=True)
+    log = train(
+        toy.make_stages(again), toy.make_data(), checkpoint=tmp_path, on_step=lambda *_: pytest.fail("it ran")
+    )
+    assert equal(weights(again), uninterrupted[1])
+    assert course(log) == course(uninterrupted[0])
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("number", "error"),
+    [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)],
+    ids=["TERM", "INT"],
+)
+def test_signals_save_and_stop_between_two_steps(toy, uninterrupted, tmp_path, number, error):
+    net = toy.make_net(dropout=0.3, batch_norm=True)
+    kill = interrupt("all", 7, lambda: os.kill(os.getpid(), number))
+    with pytest.raises(error) as raised:
+        train(toy.make_stages(net), toy.make_data(), checkpoint=tmp_path, on_step=kill)
+    if error is SystemExit:
+        assert raised.value.code == 128 + signal.SIGTERM
+    assert json.loads((tmp_path / "state.json").read_text())["progress"]["run"]["step"] == 7
+    net = toy.make_net(seed=5, dropout=0.3, batch_norm=True)
+    train(toy.make_stages(net), toy.make_data(), checkpoint=tmp_path)
+    assert equal(weights(net), uninterrupted[1])
+
+
+def test_checkpoints_are_written_as_time_passes(toy, uninterrupted, tmp_path):
+    """A crash saves nothing, so the training goes on from the last timed checkpoint."""
+
+    def crash():
+        raise OSError("power cut")
+
+    net = toy.make_net(dropout=0.3, batch_norm=True)
+    options = {"checkpoint": tmp_path, "checkpoint_every_minutes": 0.0}
+    with pytest.raises(OSError, match="power cut"):
+        train(toy.make_stages(net), toy.make_data(), on_step=interrupt("all", 8, crash), **options)
+    assert json.loads((tmp_path / "state.json").read_text())["progress"]["run"]["step"] == 7
+    net = toy.make_net(seed=5, dropout=0.3, batch_norm=True)
+    train(toy.make_stages(net), toy.make_data(), **options)
+    assert equal(weights(net), uninterrupted[1])
+
+
+def test_no_checkpoint_before_its_time(toy, tmp_path):
+    folder = tmp_path / "c"
+
+    def absent(name, step, log):
+        assert not folder.exists()
+
+    stage = toy.make_stages(toy.make_net())[:1]
+    train(stage, toy.make_data(), checkpoint=folder, checkpoint_every_minutes=60.0, on_step=absent)
+    assert folder.exists()
+
+
+# ---------------------------------------------------------------------- checkpoints that do not fit
+
+
+@pytest.fixture(scope="module")
+def stopped(toy, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stopped")
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            toy.make_stages(toy.make_net()), toy.make_data(), checkpoint=folder, on_step=interrupt("all", 6)
+        )
+    return folder
+
+
+def refused(stages, data, folder, **options):
+    """Run, expecting a refusal that touches neither the modules nor the folder."""
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    starts = [weights(stage.module) for stage in stages]
+    try:
+        configuration = options.pop("configuration", None)
+        trainer = Trainer(
+            device="cpu", checkpoint=folder, on_step=lambda *_: pytest.fail("it ran"), **options
+        )
+        trainer.run(stages, data, configuration=configuration)
+    finally:
+        assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+        assert all(equal(weights(s.module), start) for s, start in zip(stages, starts, strict=True))
+
+
+def test_checkpoint_of_other_hyperparameters_is_refused(toy, stopped):
+    with pytest.raises(CheckpointError, match=r"stages\.0\.max_steps is 20 there and 21 here"):
+        refused(toy.make_stages(toy.make_net(), first=21), toy.make_data(), stopped)
+
+
+def test_checkpoint_of_another_seed_is_refused(toy, stopped):
+    with pytest.raises(CheckpointError, match="seed is 0 there and 1 here"):
+        refused(toy.make_stages(toy.make_net()), toy.make_data(), stopped, seed=1)
+
+
+def test_checkpoint_of_other_data_is_refused(toy, stopped):
+    data = toy.make_data()
+    with pytest.raises(CheckpointError, match=r"data\.y\.sample"):
+        refused(toy.make_stages(toy.make_net()), {**data, "y": data["y"] + 1}, stopped)
+
+
+def test_checkpoint_of_another_net_is_refused(toy, stopped):
+    with pytest.raises(CheckpointError, match=r"first\.1\.running_mean"):
+        refused(toy.make_stages(toy.make_net(batch_norm=True)), toy.make_data(), stopped)
+
+
+def test_checkpoint_of_another_configuration_is_refused(toy, stopped):
+    with pytest.raises(CheckpointError, match=r"configuration\.kl_weight is '\(absent\)' there and 0.5 here"):
+        refused(toy.make_stages(toy.make_net()), toy.make_data(), stopped, configuration={"kl_weight": 0.5})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"stage": 7},
+        {"stage": "all"},
+        {"stage": 2},
+        {"seconds": None},
+        {"run": [1]},
+        {"run": {}},
+        {"run": {"step": 999}},
+        {"run": {"window": [[1.0]]}},
+        {"run": {"terms": None}},
+        {"run": {"best_loss": "low"}},
+    ],
+    ids=str,
+)
+def test_edited_progress_is_refused(toy, stopped, tmp_path, change):
+    for file in stopped.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    state = json.loads((tmp_path / "state.json").read_text())
+    if change.get("run"):
+        change = {
+            "run": {**state["progress"]["run"], **change["run"]} if isinstance(change["run"], dict) else 1
+        }
+    state["progress"] |= change
+    (tmp_path / "state.json").write_text(json.dumps(state))
+    with pytest.raises(CheckpointError):
+        refused(toy.make_stages(toy.make_net()), toy.make_data(), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["weights/0/first.0.bias", "average/first.0.bias", "best/first.0.bias"])
+def test_missing_tensor_is_refused(toy, stopped, tmp_path, name):
+    from causalrep.representation.trainer._checkpoint import CheckpointFolder
+
+    for file in stopped.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    folder = CheckpointFolder(tmp_path)
+    identity = json.loads((tmp_path / "state.json").read_text())["identity"]
+    state = folder.read(identity)
+    del state.tensors[name]
+    folder.write(identity, state)
+    with pytest.raises(CheckpointError, match=name):
+        refused(toy.make_stages(toy.make_net()), toy.make_data(), tmp_path)
+
+
+# ---------------------------------------------------------------------- what goes wrong in a module
+
+
+class Breaking(nn.Module):
+    """Returns `value` in one of its losses from step `step` on."""
+
+    def __init__(self, step: int, value: float) -> None:
+        super().__init__()
+        self.p, self.step, self.value, self.calls = nn.Parameter(torch.ones(2, 2)), step, value, 0
+
+    def forward(self, _batch, _generator):
+        self.calls += 1
+        bad = self.value if self.calls >= self.step else 1.0
+        return {"good": self.p.square().mean(), "bad": bad * self.p.mean()}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_loss_that_is_not_finite_is_named_and_the_checkpoint_kept(tmp_path, value):
+    data, kept = {"x": torch.zeros(8)}, []
+
+    def watch(name, step, log):
+        if step == 7:
+            kept.append({file.name: file.read_bytes() for file in tmp_path.iterdir()})
+
+    options = {"checkpoint": tmp_path, "checkpoint_every_minutes": 0.0, "on_step": watch}
+    with pytest.raises(NonFiniteLossError, match="'bad' became") as raised:
+        train([Stage("s", Breaking(7, value), max_steps=50, batch_size=4)], data, **options)
+    assert (raised.value.stage, raised.value.step, raised.value.term) == ("s", 7, "bad")
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == kept[0]
+
+
+def test_first_bad_step_is_found_inside_a_window():
+    with pytest.raises(NonFiniteLossError) as raised:
+        train(
+            [Stage("s", Breaking(7, math.nan), max_steps=50, batch_size=4)],
+            {"x": torch.zeros(8)},
+            log_every=20,
+        )
+    assert raised.value.step == 7
+
+
+def test_gradient_that_is_not_finite_is_named():
+    class Root(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.p = nn.Parameter(torch.zeros(1))
+
+        def forward(self, _batch, _generator):
+            return {"root": self.p.abs().sqrt().sum()}
+
+    with pytest.raises(NonFiniteLossError, match="gradient_norm"):
+        train([Stage("s", Root(), max_steps=3, batch_size=1)], {"x": torch.zeros(1)})
+
+
+def returns(result):
+    class Returns(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.p = nn.Parameter(torch.ones(2))
+            self.calls = 0
+
+        def forward(self, _batch, _generator):
+            self.calls += 1
+            return result(self.p, self.calls)
+
+    return Returns()
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (lambda p, _: {"step": p.sum()}, "'step', which the log reserves"),
+        (lambda p, _: {"a": p}, "'a' is not"),
+        (lambda *_: {"a": 1.0}, "'a' is not"),
+        (lambda *_: {}, "at least one loss"),
+        (lambda p, calls: {"a" if calls < 3 else "b": p.sum()}, r"\('a',\) first and \('b',\) later"),
+    ],
+)
+def test_malformed_losses_are_named(result, message):
+    with pytest.raises(DataError, match=message):
+        train([Stage("s", returns(result), max_steps=5, batch_size=1)], {"x": torch.zeros(1)})
+
+
+def test_buffer_that_is_replaced_is_named():
+    class Replaces(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.p = nn.Parameter(torch.ones(1))
+            self.register_buffer("mean", torch.zeros(1))
+
+        def forward(self, _batch, _generator):
+            self.mean = 0.9 * self.mean + 0.1 * self.p.detach()
+            return {"a": self.p.sum()}
+
+    with pytest.raises(DataError, match="replaced its buffer 'mean'"):
+        train([Stage("s", Replaces(), max_steps=5, batch_size=1)], {"x": torch.zeros(1)})
+
+
+# ---------------------------------------------------------------------- bad arguments
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+@pytest.mark.parametrize("device", ["cuda", "cuda:3", torch.device("cuda")])
+def test_missing_device_is_named_at_once(device):
+    with pytest.raises(DeviceError, match="0 CUDA device"):
+        Trainer(device=device)
+
+
+@pytest.mark.parametrize("device", ["gpu", "xpu", "meta"])
+def test_unknown_device_is_named_at_once(device):
+    with pytest.raises(DeviceError, match=device):
+        Trainer(device=device)
+
+
+def test_half_precision_needs_an_accelerator():
+    with pytest.raises(DeviceError, match="fp16"):
+        Trainer(device="cpu", precision="fp16")
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"precision": "fp8"}, ValueError),
+        ({"seed": None}, TypeError),
+        ({"seed": True}, TypeError),
+        ({"seed": 1.5}, TypeError),
+        ({"log_every": 0}, ValueError),
+        ({"checkpoint_every_minutes": -1.0}, ValueError),
+        ({"checkpoint_every_minutes": math.nan}, ValueError),
+    ],
+    ids=str,
+)
+def test_bad_arguments_are_named(options, error):
+    with pytest.raises(error, match=next(iter(options))):
+        Trainer(device="cpu", **options)
+
+
+def test_stages_need_names_of_their_own(toy):
+    stage = toy.make_stages(toy.make_net())[0]
+    with pytest.raises(DataError, match=r"distinct names, got \['all', 'all'\]"):
+        train([stage, stage], toy.make_data())
+    with pytest.raises(DataError, match="one or more stages"):
+        train([], toy.make_data())
+
+
+def test_progress_goes_to_stderr_only_when_asked(toy, capsys):
+    train(toy.make_stages(toy.make_net()), toy.make_data())
+    assert capsys.readouterr() == ("", "")
+    train(toy.make_stages(toy.make_net()), TensorData(toy.make_data()), progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "all: 100%" in err
+    assert "head: 100%" in err
+
+
+@pytest.mark.slow
+def test_compiled_training_is_the_same(toy):
+    nets = toy.make_net(), toy.make_net()
+    for net, compiled in zip(nets, (False, True), strict=True):
+        train(toy.make_stages(net), toy.make_data(), compile=compiled)
+    for first, second in zip(*(net.parameters() for net in nets), strict=True):
+        torch.testing.assert_close(first, second, rtol=0, atol=1e-5)
