@@ -1,6 +1,7 @@
 """Data whose truth is known: worlds that draw their own pictures, and files of real ones."""
 
+from causalrep.datasets._morphomnist import MorphoMNIST, load_morphomnist
 from causalrep.datasets._pendulum import pendulum
 from causalrep.datasets._world import Renderer, World
 
-__all__ = ["Renderer", "World", "pendulum"]
+__all__ = ["MorphoMNIST", "Renderer", "World", "load_morphomnist", "pendulum"]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from causalrep.graphs import DAG
-from causalrep.scm import SCM, Dirac, Distribution, Mechanism, Root
+from causalrep.scm import SCM, Dirac, Distribution, Mechanism
 from causalrep.utils import (
     DataError,
     NotInvertibleError,
@@ -176,7 +176,7 @@ class World(SCM):
         targets: Mapping[Hashable, Mechanism] | None = None,
     ) -> None:
         super().__init__(graph, mechanisms)
-        self._targets = {**mechanisms, **(targets or {})}
+        self._targets: dict[Hashable, Any] = {**mechanisms, **(targets or {})}
 
     @property
     def graph_of_labels(self) -> DAG:
@@ -218,6 +218,8 @@ class World(SCM):
         for name in renderer.labels:
             if name not in columns:
                 raise UnknownNameError(name, columns, what="the renderer")
+            if np.ndim(columns[name]) != 1:
+                raise DataError(f"{name!r} must have the shape (n,), got {np.shape(columns[name])}")
         given = dict(nuisance or {})
         for name in given:
             if name not in (*renderer.nuisance, _PIXELS):
@@ -291,11 +293,11 @@ class World(SCM):
         generator = keyed_generator(as_seed(random_state), "intervention", node)
         columns = columns_of(samples, what="samples") if is_frame(samples) else samples
         n = len(next(iter(columns.values())))
-        if isinstance(mechanism, Root):
-            return np.asarray(mechanism.sample_noise(n, generator), dtype=np.float64)
-        law: Any = mechanism.noise  # type: ignore[attr-defined]
-        noise = law.mean + np.sqrt(law.variance) * generator.uniform(-2.0, 2.0, n)
         parents = {parent: columns[parent] for parent in mechanism.parents or ()}
+        noise = mechanism.sample_noise(n, generator)
+        if parents:
+            law = mechanism.noise
+            noise = law.mean + np.sqrt(law.variance) * generator.uniform(-2.0, 2.0, n)
         return np.asarray(mechanism.forward(parents, noise), dtype=np.float64)
 
 
