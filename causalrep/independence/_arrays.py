@@ -125,7 +125,9 @@ def move_to_device(X: Any, device: Any) -> tuple[Array, tuple[Hashable, ...]]:
     except (RuntimeError, AssertionError, TypeError) as error:  # what Torch raises differs by build
         raise DeviceError(f"`device` is {device!r}, which this machine cannot use: {error}") from error
     matrix, names = named_matrix(X)
-    return torch.as_tensor(matrix if is_torch_array(matrix) else to_numpy(matrix), device=target), names
+    if not is_torch_array(matrix):  # Torch takes neither foreign byte orders nor read-only memory
+        matrix = np.require(to_numpy(matrix), np.float64, ["C", "W"])
+    return torch.as_tensor(matrix, device=target), names
 
 
 def named_matrix(X: Any, *, what: str = "X") -> tuple[Array, tuple[Hashable, ...]]:

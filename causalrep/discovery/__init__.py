@@ -1,0 +1,8 @@
+"""Causal graphs from data: search algorithms as scikit-learn estimators with a ``graph_``."""
+
+from causalrep.discovery._knowledge import Knowledge
+from causalrep.discovery._orientation import Conflict
+from causalrep.discovery._pc import PC, ConflictWarning
+from causalrep.discovery._separating_sets import SeparatingSets
+
+__all__ = ["PC", "Conflict", "ConflictWarning", "Knowledge", "SeparatingSets"]

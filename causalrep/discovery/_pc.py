@@ -1,0 +1,330 @@
+"""The PC algorithm: a causal graph from tests of conditional independence."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Hashable
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from causalrep.discovery._knowledge import Constraints, Knowledge
+from causalrep.discovery._orientation import (
+    Conflict,
+    max_p_evidence,
+    orient_edges,
+    recorded_evidence,
+)
+from causalrep.discovery._search import CanonicalTest, Ints
+from causalrep.discovery._separating_sets import SeparatingSets
+from causalrep.discovery._skeleton import Skeleton, find_skeleton
+from causalrep.graphs import CPDAG, PDAG
+from causalrep.independence import CITest, FisherZ
+from causalrep.independence._arrays import canonical_order, move_to_device, namespace_of
+from causalrep.utils import DataError, GraphError, UnknownNameError
+
+__all__ = ["PC", "ConflictWarning"]
+
+_TESTS: dict[str, type[FisherZ]] = {"fisherz": FisherZ}
+
+
+class ConflictWarning(UserWarning):
+    """Knowledge contradicts what a search has found; knowledge won.
+
+    Attributes
+    ----------
+    conflicts : tuple of Conflict
+        What was overruled.
+    """
+
+    def __init__(self, message: str, conflicts: tuple[Conflict, ...]) -> None:
+        super().__init__(message)
+        self.conflicts = conflicts
+
+
+class PC(BaseEstimator):  # type: ignore[misc]
+    """Learn the equivalence class of a causal graph by tests of conditional independence.
+
+    It first finds the adjacencies, removing pairs that some set of neighbours makes independent, then the
+    colliders, then every direction that follows. The order of the columns does not matter.
+
+    It assumes that all common causes are observed (causal sufficiency), that there are no cycles and no
+    selection, that every independence in the distribution is one of the graph (faithfulness), and
+    that the test sees the dependences there are: Fisher's z sees only linear ones.
+
+    Parameters
+    ----------
+    test : {"fisherz"} or CITest, default="fisherz"
+        The test, by name or as an object. A fitted test, as `FisherZ.from_correlation` or `Oracle` return,
+        needs no data; data given to `fit` replace those that a test object has seen, in a copy.
+    alpha : float in (0, 1), default=0.01
+        Level of each test: a pair with a p-value above it is separated. A smaller one gives fewer edges.
+    knowledge : Knowledge, default=None
+        Edges that are required or forbidden, and the order of time.
+    max_cond : int, default=None
+        Largest size of a conditioning set; by default what the degrees and the test allow.
+    collider_rule : {"max_p", "standard"}, default="max_p"
+        Which set decides whether an unshielded triple is a collider: of all sets of up to four neighbours
+        of either end, the one with the largest p-value, or the one that the search for adjacencies recorded.
+    device : str or torch.device, default=None
+        Where to compute, for example ``"cuda"``; by default where the data are.
+    progress : bool, default=False
+        Whether to show a bar for each level, on stderr.
+
+    Attributes
+    ----------
+    graph_ : CPDAG or PDAG
+        The equivalence class; a `PDAG` where knowledge has directed more, or where the tests contradict each
+        other so that no DAG agrees with all of them. Its nodes are in the order of the columns.
+    sepsets_ : SeparatingSets
+        The tested set that separated each removed pair; of several, the one with the largest p-value.
+    pvalues_ : array of shape (n_features, n_features), float
+        The largest p-value met for each pair; NaN on the diagonal and for pairs that were never tested.
+    n_tests_ : int
+        Number of tests made.
+    n_tests_per_level_ : tuple of int
+        Number of tests for the adjacencies, by the size of the conditioning set.
+    n_untestable_ : int
+        Number of tests that could not be made, because a block was singular or the rows too few. They
+        removed no edge.
+    conflicts_ : tuple of Conflict
+        What the data say and the graph does not.
+    n_features_in_ : int
+        Number of variables.
+    feature_names_in_ : array of shape (n_features,), object
+        Names of the variables; only where all names are strings.
+
+    Raises
+    ------
+    DataError, UnknownNameError, DeviceError
+        In `fit`: for data that the test refuses, for parameters out of range, for names that are
+        not columns, for a device that is not there.
+
+    See Also
+    --------
+    Knowledge : What can be known beforehand.
+
+    Notes
+    -----
+    PC-stable with the removal of a level's edges at its end; all sets of a level are tested, so that the
+    best can be recorded. With maximal degree m it makes O(d * m^(k+2)) tests of sizes up to k <= m.
+
+    References
+    ----------
+    .. [1] P. Spirtes, C. Glymour, R. Scheines, "Causation, Prediction, and Search", 2nd ed., MIT Press,
+       2000, section 5.4.2.
+    .. [2] D. Colombo, M. H. Maathuis, "Order-independent constraint-based causal structure learning",
+       Journal of Machine Learning Research 15, 2014.
+    .. [3] J. Ramsey, "Improving accuracy and scalability of the PC algorithm by maximizing p-value",
+       arXiv:1610.00378, 2016.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from causalrep.discovery import PC
+    >>> rng = np.random.default_rng(0)
+    >>> x, y = rng.normal(size=(2, 2000))
+    >>> c = x + y + rng.normal(size=2000)
+    >>> pc = PC(alpha=0.01).fit(pd.DataFrame({"x": x, "c": c, "y": y, "d": c + rng.normal(size=2000)}))
+    >>> pc.graph_
+    CPDAG.from_string('x -> c; c -> d; y -> c')
+    >>> pc.sepsets_["x", "d"]
+    NodeSet(['c'])
+    """
+
+    def __init__(
+        self,
+        test: str | CITest = "fisherz",
+        *,
+        alpha: float = 0.01,
+        knowledge: Knowledge | None = None,
+        max_cond: int | None = None,
+        collider_rule: Literal["max_p", "standard"] = "max_p",
+        device: Any = None,
+        progress: bool = False,
+    ) -> None:
+        self.test = test
+        self.alpha = alpha
+        self.knowledge = knowledge
+        self.max_cond = max_cond
+        self.collider_rule = collider_rule
+        self.device = device
+        self.progress = progress
+
+    def fit(self, X: Any = None, y: object = None) -> PC:  # noqa: ARG002
+        """Learn the graph.
+
+        Parameters
+        ----------
+        X : data frame, or array of shape (n_samples, n_features), default=None
+            The data. Not needed where `test` is fitted.
+        y : object, default=None
+            Ignored; there for compatibility.
+
+        Returns
+        -------
+        PC
+            The estimator itself.
+        """
+        self._check_parameters()
+        asked, names, shown = self._fitted_test(X)
+        order = canonical_order(names)
+        test = CanonicalTest(asked, order)
+        canonical = tuple(names[k] for k in order)
+        constraints = Constraints(self.knowledge, canonical)
+        skeleton = find_skeleton(
+            test, self.alpha, constraints, max_cond=self.max_cond, progress=bool(self.progress)
+        )
+        counts, untestable = skeleton.n_tests, skeleton.n_untestable
+        if self.collider_rule == "max_p":
+            evidence, extra, missed = max_p_evidence(test, skeleton, constraints, self.max_cond)
+            counts, untestable = (*counts, *extra), untestable + missed
+        else:
+            evidence = recorded_evidence(skeleton)
+        graph, conflicts = orient_edges(skeleton, evidence, constraints, canonical)
+        self._skeleton, self._evidence, self._names = skeleton, evidence, canonical
+        self._publish(shown)
+        self.graph_ = _reordered(graph, shown)
+        self.conflicts_ = conflicts
+        self.n_tests_ = sum(counts)
+        self.n_tests_per_level_ = skeleton.n_tests
+        self.n_untestable_ = untestable
+        return self
+
+    def orient(self, knowledge: Knowledge | None) -> PDAG:
+        """Direct the adjacencies found by `fit` anew under other knowledge, without another test.
+
+        Parameters
+        ----------
+        knowledge : Knowledge or None
+            Used in place of the knowledge that `fit` had. The adjacencies stay, so it can neither
+            require an edge that `fit` removed nor forbid both directions of one that it kept.
+
+        Returns
+        -------
+        PDAG
+            A `CPDAG` where the directions are those of an equivalence class.
+
+        Raises
+        ------
+        GraphError
+            If the knowledge contradicts the adjacencies.
+        UnknownNameError
+            If it names a variable that does not exist.
+
+        Warns
+        -----
+        ConflictWarning
+            Where it contradicts a collider that the data show.
+
+        Examples
+        --------
+        >>> from causalrep.discovery import PC, Knowledge
+        >>> from causalrep.graphs import DAG
+        >>> from causalrep.independence import Oracle
+        >>> pc = PC(test=Oracle(DAG.from_string("X -> M -> Y"))).fit()
+        >>> pc.graph_
+        CPDAG.from_string('X -- M; M -- Y')
+        >>> pc.orient(Knowledge(required=[("X", "M")]))
+        PDAG.from_string('X -> M; M -> Y')
+        """
+        check_is_fitted(self)
+        constraints = Constraints(_checked_knowledge(knowledge), self._names)
+        adjacency = self._skeleton.adjacency
+        for wrong, text in (
+            (
+                constraints.required & ~adjacency,
+                "requires an edge between {!r} and {!r}, which are not adjacent",
+            ),
+            (
+                constraints.never_adjacent & adjacency,
+                "forbids both directions between {!r} and {!r}, adjacent",
+            ),
+        ):
+            if wrong.any():
+                i, j = np.argwhere(wrong)[0].tolist()
+                message = text.format(self._names[i], self._names[j])
+                raise GraphError(f"the knowledge {message} in the fitted graph; fit again with it")
+        graph, conflicts = orient_edges(self._skeleton, self._evidence, constraints, self._names)
+        before = {(conflict.kind, conflict.nodes) for conflict in self.conflicts_}
+        new = tuple(conflict for conflict in conflicts if (conflict.kind, conflict.nodes) not in before)
+        if new:
+            warnings.warn(
+                ConflictWarning(f"the knowledge overrules what the data show: {list(new)}", new), stacklevel=2
+            )
+        return _reordered(graph, self.graph_.nodes)
+
+    def _check_parameters(self) -> None:
+        if not isinstance(self.alpha, (int, float, np.number)) or not 0.0 < float(self.alpha) < 1.0:
+            raise DataError(f"`alpha` must be in (0, 1), got {self.alpha!r}")
+        if self.max_cond is not None and (
+            not isinstance(self.max_cond, (int, np.integer)) or self.max_cond < 0
+        ):
+            raise DataError(f"`max_cond` must be a non-negative integer or None, got {self.max_cond!r}")
+        rules = ("max_p", "standard")
+        if self.collider_rule not in rules:
+            raise UnknownNameError(self.collider_rule, rules, what="`collider_rule`")
+        _checked_knowledge(self.knowledge)
+
+    def _fitted_test(self, X: Any) -> tuple[CITest, tuple[Hashable, ...], tuple[Hashable, ...]]:
+        """Return the test, the names of its columns in its order, and the names as the user has them."""
+        if isinstance(self.test, str):
+            if self.test not in _TESTS:
+                raise UnknownNameError(self.test, tuple(_TESTS), what="`test`")
+            test: CITest = _TESTS[self.test]()
+        elif isinstance(self.test, CITest):
+            test = self.test
+        else:
+            raise TypeError(f"`test` must be a name or a CITest, got {type(self.test).__name__}")
+        if X is None:
+            if self.device is not None:
+                raise DataError("`device` says where to put data, and no data were given")
+            if not test.is_fitted:
+                raise DataError("`X` is needed: only a fitted test can do without data")
+            return test, test.names_, test.names_
+        test = copy.copy(test)
+        if self.device is None:
+            test.fit(X)
+            return test, test.names_, test.names_
+        matrix, names = move_to_device(X, self.device)
+        order = canonical_order(names)
+        xp = namespace_of(matrix)
+        test.fit(xp.take(matrix, xp.asarray(order, device=matrix.device), axis=1))
+        return test, tuple(names[k] for k in order), names
+
+    def _publish(self, shown: tuple[Hashable, ...]) -> None:
+        """Set the attributes that are about columns, in the order in which the user has them."""
+        place = {name: k for k, name in enumerate(self._names)}
+        back = np.array([place[name] for name in shown], dtype=np.int64)
+        self.pvalues_: NDArray[np.float64] = self._skeleton.pvalues[np.ix_(back, back)]
+        self.sepsets_ = _in_order(self._skeleton, np.argsort(back), shown)
+        self.n_features_in_ = len(shown)
+        if all(isinstance(name, str) for name in shown):
+            self.feature_names_in_ = np.array(shown, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+
+def _checked_knowledge(knowledge: Knowledge | None) -> Knowledge | None:
+    if knowledge is not None and not isinstance(knowledge, Knowledge):
+        raise TypeError(f"`knowledge` must be a Knowledge, got {type(knowledge).__name__}")
+    return knowledge
+
+
+def _in_order(skeleton: Skeleton, place: Ints, names: tuple[Hashable, ...]) -> SeparatingSets:
+    """Return the separating sets with variable k renumbered to ``place[k]``."""
+    pairs = np.sort(place[skeleton.pairs], axis=1)
+    sets = np.where(skeleton.sets >= 0, place[skeleton.sets], len(names))
+    sets = np.sort(sets, axis=1)
+    sets[sets == len(names)] = -1
+    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+    return SeparatingSets(names, pairs[order], sets[order])
+
+
+def _reordered(graph: PDAG, nodes: tuple[Hashable, ...]) -> PDAG:
+    kind = CPDAG if isinstance(graph, CPDAG) else PDAG
+    return kind(graph.directed_edges, graph.undirected_edges, nodes)

@@ -1,0 +1,241 @@
+"""Asking for the weakest dependence of many pairs over all candidate sets of one size.
+
+A constraint-based search asks, of each ordered pair (i, j) with candidates K, for the subset S of K
+of a given size under which i and j look least dependent. The subsets are never listed: they are
+numbered in lexicographic order, a window of numbers is turned into subsets where it is needed, and
+all pairs with equally many candidates share it. So a level of the search is a few dense rectangles
+(pairs x subsets), cut to the memory that the test allows. The answer, the smallest strength with
+ties going to the subset that comes first by name, does not depend on the cuts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from math import comb
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalrep.independence import CITest
+from causalrep.independence._arrays import namespace_of, to_numpy
+from causalrep.utils import DataError
+
+__all__ = ["CanonicalTest", "Questions", "Winners", "neighbourhood_questions", "unrank", "weakest_tests"]
+
+Ints = NDArray[np.int64]
+_BLOCK = 2**22  # numbers of candidates that are written out at once
+_NEVER = 2**62
+
+
+class CanonicalTest:
+    """A test whose variables are numbered in canonical order of their names.
+
+    Parameters
+    ----------
+    test : CITest
+        A fitted test.
+    order : array of shape (d,), int
+        ``order[k]`` is the column, as the test counts, of the k-th variable.
+    """
+
+    def __init__(self, test: CITest, order: Ints) -> None:
+        self.test = test
+        self.d = len(order)
+        self._order = order
+        self._identity = bool((order == np.arange(self.d)).all())
+
+    def columns(self, positions: Ints) -> Ints:
+        """Return the columns of the test for canonical positions."""
+        return positions if self._identity else self._order[positions]
+
+    def pvalues(self, i: Ints, j: Ints, S: Ints) -> NDArray[np.float64]:
+        """Return p-values of shape (m,), NaN where a test could not be made."""
+        batch = self.test.test_batch(self.columns(i), self.columns(j), self.columns(S))
+        return to_numpy(batch.pvalue).astype(np.float64, copy=False)
+
+
+class Questions(NamedTuple):
+    """Ordered pairs with equally many candidates: arrays of shapes (P,), (P,) and (P, q), rows rising."""
+
+    i: Ints
+    j: Ints
+    candidates: Ints
+
+
+class Winners(NamedTuple):
+    """The weakest test of each pair: arrays of shapes (m,), (m,), (m,) and (m, size), i < j, rows rising."""
+
+    i: Ints
+    j: Ints
+    pvalue: NDArray[np.float64]
+    sets: Ints
+    n_tests: int
+    n_untestable: int
+
+    @classmethod
+    def none(cls, size: int) -> Winners:
+        """Return the answer to no question."""
+        nobody = np.empty(0, dtype=np.int64)
+        return cls(nobody, nobody, np.empty(0), np.empty((0, size), dtype=np.int64), 0, 0)
+
+    def take(self, rows: NDArray[np.bool_]) -> Winners:
+        """Return the pairs where `rows` is true, without the counts."""
+        return Winners(self.i[rows], self.j[rows], self.pvalue[rows], self.sets[rows], 0, 0)
+
+
+def neighbourhood_questions(
+    adjacency: NDArray[np.bool_], wanted: NDArray[np.bool_], size: int, tier: Ints | None = None
+) -> Iterator[Questions]:
+    """Yield the wanted ordered pairs (i, j) with the neighbours of i, but j, as candidates.
+
+    Pairs with fewer candidates than `size` are left out. Candidates of a later tier than both ends
+    are left out too: they cause neither, and conditioning on an effect can only open paths. At size
+    0, where the two directions of a pair ask the same, only i < j is asked.
+    """
+    wanted = np.triu(wanted) if size == 0 else wanted
+    degree = adjacency.sum(axis=1)
+    for m in np.unique(degree).tolist():
+        nodes = np.flatnonzero((degree == m) & wanted.any(axis=1))
+        step = max(1, _BLOCK // (adjacency.shape[0] + m * m))
+        for start in range(0, len(nodes), step):
+            rows = nodes[start : start + step]
+            near = np.nonzero(adjacency[rows])[1].reshape(len(rows), m)
+            row, j = np.nonzero(wanted[rows])
+            candidates = near[row] if size else near[row, :0]
+            for part in _usable(candidates, rows[row], j, tier):
+                if part.candidates.shape[1] >= size:
+                    yield part
+
+
+def _usable(near: Ints, i: Ints, j: Ints, tier: Ints | None) -> Iterator[Questions]:
+    """Drop the candidates that may not be used, and group the pairs by how many are left."""
+    usable = near != j[:, None]
+    if tier is not None:
+        usable &= tier[near] <= np.maximum(tier[i], tier[j])[:, None]
+    count = usable.sum(axis=1, dtype=np.int64)
+    for q in np.unique(count).tolist():
+        here = count == q
+        yield Questions(i[here], j[here], near[here][usable[here]].reshape(int(here.sum()), q))
+
+
+def weakest_tests(
+    test: CanonicalTest,
+    questions: Iterator[Questions],
+    size: int,
+    advance: Callable[[int], object] | None = None,
+) -> Winners:
+    """Return for each pair the set of `size` candidates of either end under which it looks least dependent.
+
+    Parameters
+    ----------
+    test : CanonicalTest
+        What is asked.
+    questions : iterator of Questions
+        Both directions of a pair may occur; the weaker of the two answers wins.
+    size : int
+        Number of conditioning variables.
+    advance : callable
+        Told the number of tests after each block of pairs.
+    """
+    found, n_tests, n_untestable = [], 0, 0
+    for block in questions:
+        strength, sets, untestable = _weakest(test, block, size)
+        made = len(block.i) * comb(block.candidates.shape[1], size)
+        n_tests += made
+        if advance is not None:
+            advance(made)
+        n_untestable += untestable
+        ok = np.isfinite(strength)
+        found.append((block.i[ok], block.j[ok], strength[ok], sets[ok]))
+    if not found:
+        return Winners.none(size)
+    i, j, strength, sets = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    first, second = np.minimum(i, j), np.maximum(i, j)
+    if size:  # at size 0 every pair was asked once
+        keep = _best_per_pair(first * test.d + second, strength, sets)
+        first, second, sets = first[keep], second[keep], sets[keep]
+    return Winners(first, second, test.pvalues(first, second, sets), sets, n_tests, n_untestable)
+
+
+def _weakest(test: CanonicalTest, block: Questions, size: int) -> tuple[NDArray[np.float64], Ints, int]:
+    """Return per ordered pair the smallest strength and its set, and how many tests could not be made."""
+    asked = test.test
+    n_pairs, q = block.candidates.shape
+    total = comb(q, size)
+    if total >= _NEVER:
+        raise DataError(
+            f"{q} candidates have {float(total):.1e} subsets of {size}, which no search gets through; "
+            "lower `alpha` or bound the size by `max_cond`"
+        )
+    chunk = asked.chunk_size(size)
+    width = min(total, chunk)
+    height = max(1, chunk // width)
+    best = np.full(n_pairs, np.inf)
+    rank = np.zeros(n_pairs, dtype=np.int64)
+    untestable = 0
+    i, j = (asked.index_array(test.columns(end))[:, None] for end in (block.i, block.j))
+    near = asked.index_array(test.columns(block.candidates))
+    xp = namespace_of(near)
+    for start in range(0, total, width):
+        table = _window(q, size, start, min(start + width, total))
+        picks = [asked.index_array(table[:, p]) for p in range(size)]
+        for a in range(0, n_pairs, height):
+            rows = slice(a, min(a + height, n_pairs))
+            S = [xp.take(near[rows, :], pick, axis=1) for pick in picks]
+            strength = asked.strength(i[rows, :], j[rows, :], S)
+            low, where = to_numpy(xp.min(strength, axis=1)), to_numpy(xp.argmin(strength, axis=1))
+            untestable += int(xp.sum(xp.astype(xp.isinf(strength), xp.int64)))
+            better = low < best[rows]  # a tie stays with the earlier rank
+            best[rows] = np.where(better, low, best[rows])
+            rank[rows] = np.where(better, start + where, rank[rows])
+    sets = np.take_along_axis(block.candidates, unrank(rank, q, size), axis=1)
+    return best, sets, untestable
+
+
+def _best_per_pair(key: Ints, strength: NDArray[np.float64], sets: Ints) -> Ints:
+    """Return the rows of smallest strength for each key; ties go to the set that comes first by name."""
+    columns = [sets[:, p] for p in reversed(range(sets.shape[1]))]
+    order = np.lexsort([*columns, strength, key])
+    starts = np.ones(len(order), dtype=bool)
+    starts[1:] = key[order][1:] != key[order][:-1]
+    return order[starts]
+
+
+@lru_cache(maxsize=64)
+def _window(q: int, size: int, start: int, stop: int) -> Ints:
+    return unrank(np.arange(start, stop, dtype=np.int64), q, size)
+
+
+def unrank(rank: Ints, q: int, size: int) -> Ints:
+    """Return the subsets of {0, ..., q - 1} with these numbers in lexicographic order, each rising.
+
+    The combinatorial number system counts subsets in colexicographic order,
+    ``rank = C(c_1, 1) + ... + C(c_size, size)``; mirrored, that is the lexicographic order backwards.
+
+    Parameters
+    ----------
+    rank : array of shape (m,), int
+        In [0, C(q, size)), which is below 2**62.
+    q, size : int
+        Size of the ground set, and of the subsets.
+
+    Returns
+    -------
+    array of shape (m, size), int
+
+    References
+    ----------
+    D. E. Knuth, The Art of Computer Programming, volume 4A, section 7.2.1.3, theorem L.
+    """
+    left = comb(q, size) - 1 - rank
+    subsets = np.empty((len(rank), size), dtype=np.int64)
+    for p in range(size):
+        k = size - p
+        # Numbers beyond any rank only have to compare as larger.
+        table = np.array([min(comb(c, k), _NEVER) for c in range(q)], dtype=np.int64)
+        c = np.searchsorted(table, left, side="right") - 1
+        left = left - table[c]
+        subsets[:, p] = q - 1 - c
+    return subsets
