@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Iterator, Sequence, Set
+from abc import abstractmethod
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from causalrep.graphs import _convert, _dot, _dsl, _json
+from causalrep.graphs._exchange import Exchangeable
 from causalrep.graphs._node_set import NodeSet, in_order
 from causalrep.graphs._store import ARROW, CIRCLE, MARKS, TAIL, EdgeStore, flags
 from causalrep.utils import CycleError, GraphError, UnknownNameError
@@ -19,7 +18,7 @@ __all__ = ["Graph", "pairs_of"]
 _MARK_NAMES = {CIRCLE: "circle", ARROW: "arrow", TAIL: "tail"}
 
 
-class Graph(ABC):
+class Graph(Exchangeable):
     """Base of the graph types: labelled nodes joined by edges with a mark at each end; immutable.
 
     Nodes may be any hashable. Results come in node order, which is the order of the `nodes`
@@ -30,14 +29,10 @@ class Graph(ABC):
     the edges of a `CPDAG` equals it.
     """
 
-    #: How the edges of this type may be written; see ``_store.MARKS``.
-    _kinds: ClassVar[tuple[str, ...]] = ()
     #: Whether two nodes are joined by at most one edge.
     _simple: ClassVar[bool] = True
 
-    _nodes: tuple[Hashable, ...]
     _index: dict[Hashable, int]
-    _store: EdgeStore
     _hash: int | None
 
     def _set(self, nodes: tuple[Hashable, ...], store: EdgeStore) -> None:
@@ -63,21 +58,19 @@ class Graph(ABC):
         self._check()
 
     def _store_of(self, edges: list[tuple[Hashable, str, Hashable]]) -> EdgeStore:
-        seen: dict[tuple[int, ...], tuple[Hashable, str, Hashable]] = {}
-        columns: tuple[list[int], ...] = ([], [], [], [])
-        for u, kind, v in edges:
-            i, j = self._id(u, "an edge"), self._id(v, "an edge")
+        left = [self._id(u, "an edge") for u, _, _ in edges]
+        right = [self._id(v, "an edge") for _, _, v in edges]
+        marks = np.array([MARKS[kind] for _, kind, _ in edges]).reshape(-1, 2)
+        for (u, kind, v), i, j in zip(edges, left, right, strict=True):
             if i == j:
                 raise GraphError(f"an edge must join two nodes, got the self-loop {u!r} {kind} {v!r}")
-            mark_u, mark_v = MARKS[kind]
-            ends, marks = ((i, j), (mark_u, mark_v)) if i < j else ((j, i), (mark_v, mark_u))
-            key = ends if self._simple else ends + marks
-            if key in seen:
-                raise _parallel_error(type(self).__name__, seen[key], (u, kind, v))
-            seen[key] = (u, kind, v)
-            for column, value in zip(columns, (*ends, *marks), strict=True):
-                column.append(value)
-        return EdgeStore(len(self._nodes), *columns)
+        store = EdgeStore(len(self._nodes), left, right, marks[:, 0], marks[:, 1])
+        repeated = store.first_repeat(same_marks=not self._simple)
+        if repeated is not None:
+            ends = {self._nodes[i] for i in repeated}
+            one, other, *_ = [edge for edge in edges if {edge[0], edge[2]} == ends]
+            raise _parallel_error(type(self).__name__, one, other)
+        return store
 
     @abstractmethod
     def _check(self) -> None:
@@ -321,287 +314,19 @@ class Graph(ABC):
         return self._reach_without(self._ids(nodes, "`nodes`"), self._store.lists(TAIL, ARROW))
 
     def _reach_without(self, start: list[int], steps: list[list[int]]) -> NodeSet[Hashable]:
-        found = closure(start, steps)
-        for i in start:
-            found[i] = 0
-        return self._labels(i for i, reached in enumerate(found) if reached)
+        found = set(start)
+        stack = list(start)
+        while stack:
+            new = [i for i in steps[stack.pop()] if i not in found]
+            found.update(new)
+            stack += new
+        return self._labels(sorted(found.difference(start)))
 
     def _induced(self, nodes: Iterable[Hashable]) -> tuple[tuple[Hashable, ...], EdgeStore]:
         keep = self._ids(nodes, "`nodes`")
         position = np.full(len(self), -1)
         position[keep] = np.arange(len(keep))
         return tuple(self._nodes[i] for i in keep), self._store.relabelled(position, len(keep))
-
-    # Text and files
-
-    @classmethod
-    def from_string(cls, text: str) -> Self:
-        r"""Return the graph that a line of text describes.
-
-        Statements are separated by ``;`` or line breaks and may be chains. A node is a word, an
-        integer (the label is then an ``int``), or anything in quotes (backslash escapes); a node
-        alone is a statement; braces group nodes; ``#`` begins a comment. Edges are ``->``, ``<-``
-        and, where the graph type has them, ``--``, ``<->``, ``o->``, ``<-o``, ``o-o``, ``o--``, ``--o``.
-
-        Parameters
-        ----------
-        text : str
-            For example ``"Z -> X -> M -> Y; Z -> Y"``.
-
-        Returns
-        -------
-        Graph
-            Of this class; its nodes in the order of first appearance.
-
-        Raises
-        ------
-        ParseError
-            With line and column, where the text is not of this form or has an edge that this graph
-            type has not.
-
-        Examples
-        --------
-        >>> from causalrep.graphs import DAG
-        >>> g = DAG.from_string('{Z "blood pressure"} -> Y <- X')
-        >>> g.parents("Y")
-        NodeSet(['Z', 'blood pressure', 'X'])
-        """
-        edges, nodes = _dsl.parse(text, cls._kinds, cls.__name__)
-        return cls._from_edges(edges, nodes)
-
-    def to_string(self) -> str:
-        """Return the text from which `from_string` builds this graph again, node order included.
-
-        Returns
-        -------
-        str
-            One statement per edge, in node order.
-
-        Raises
-        ------
-        GraphError
-            If a label is neither a string nor an integer; `to_json` also writes tuples.
-
-        Examples
-        --------
-        >>> from causalrep.graphs import DAG
-        >>> DAG([("X", "Y"), ("Z", "X")], nodes=["X", "Y", "Z", "a b"]).to_string()
-        'X -> Y; Z -> X; "a b"'
-        """
-        return _dsl.write(self._nodes, self._store.written())
-
-    @classmethod
-    def from_dot(cls, text: str) -> Self:
-        """Return the graph that a text in the DOT language of Graphviz describes.
-
-        The text is read by a small parser of our own and never evaluated. Chains, groups,
-        subgraphs, comments and the edge attributes ``dir``, ``arrowhead`` and ``arrowtail`` count;
-        all other attributes are skipped. A node written as a bare integer gets an ``int`` label.
-
-        Parameters
-        ----------
-        text : str
-            A ``digraph`` or a ``graph``.
-
-        Returns
-        -------
-        Graph
-            Of this class; its nodes in the order of first appearance.
-
-        Raises
-        ------
-        ParseError
-            With line and column.
-
-        Examples
-        --------
-        >>> from causalrep.graphs import DAG
-        >>> DAG.from_dot('digraph { node [shape=box]; X -> Y [label="a"]; Z -> {X Y} }')
-        DAG.from_string('X -> Y; Z -> X; Z -> Y')
-        """
-        edges, nodes = _dot.parse(text, cls._kinds, cls.__name__)
-        return cls._from_edges(edges, nodes)
-
-    def to_dot(self) -> str:
-        """Return the graph in the DOT language, for Graphviz or `from_dot`.
-
-        Returns
-        -------
-        str
-            Several lines; nodes in order, then edges in node order.
-
-        Raises
-        ------
-        GraphError
-            If a label is neither a string nor an integer.
-
-        Examples
-        --------
-        >>> from causalrep.graphs import DAG
-        >>> print(DAG.from_string("X -> Y").to_dot())
-        digraph {
-          "X";
-          "Y";
-          "X" -> "Y";
-        }
-        """
-        return _dot.write(self._nodes, self._store.written())
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Return the graph that `to_json` wrote.
-
-        Parameters
-        ----------
-        text : str
-            JSON.
-
-        Returns
-        -------
-        Graph
-            Of this class.
-
-        Raises
-        ------
-        ParseError
-            If the text is not JSON.
-        GraphError
-            If the JSON is not a graph of this class.
-
-        Examples
-        --------
-        >>> from causalrep.graphs import DAG
-        >>> g = DAG([(("X", -1), ("X", 0))])
-        >>> DAG.from_json(g.to_json()) == g
-        True
-        """
-        edges, nodes = _json.parse(text, cls._kinds, cls.__name__)
-        return cls._from_edges(edges, nodes)
-
-    def to_json(self) -> str:
-        """Return the graph as JSON, exactly: labels, node order, marks.
-
-        Returns
-        -------
-        str
-            One object with ``type``, ``nodes`` and ``edges``, each edge as ``[left, kind, right]``.
-
-        Raises
-        ------
-        GraphError
-            If a label is not a string, number, boolean, ``None`` or a tuple of such.
-
-        Examples
-        --------
-        >>> from causalrep.graphs import DAG
-        >>> DAG.from_string("X -> Y").to_json()
-        '{"type": "DAG", "nodes": ["X", "Y"], "edges": [["X", "->", "Y"]]}'
-        """
-        return _json.write(type(self).__name__, self._nodes, self._store.written())
-
-    # Other libraries' graphs
-
-    @classmethod
-    def from_networkx(cls, graph: Any) -> Self:
-        """Return the graph with the nodes and edges of a networkx graph; attributes are dropped.
-
-        Parameters
-        ----------
-        graph : networkx.DiGraph or networkx.Graph
-            An edge of a ``DiGraph`` is directed, or undirected if the opposite edge is there too and
-            this graph type has undirected edges; the edges of a ``Graph`` are undirected.
-
-        Returns
-        -------
-        Graph
-            Of this class, with the nodes in the same order.
-
-        Examples
-        --------
-        >>> import networkx as nx
-        >>> from causalrep.graphs import DAG
-        >>> DAG.from_networkx(nx.DiGraph([("X", "Y")]))
-        DAG.from_string('X -> Y')
-        """
-        edges, nodes = _convert.edges_of_networkx(graph, cls._kinds)
-        return cls._from_edges(edges, nodes)
-
-    def to_networkx(self) -> Any:
-        """Return the graph as a `networkx.DiGraph`; an undirected edge becomes two opposite ones.
-
-        Returns
-        -------
-        networkx.DiGraph
-            With the nodes in the same order.
-
-        Examples
-        --------
-        >>> from causalrep.graphs import DAG
-        >>> list(DAG.from_string("X -> Y").to_networkx().edges)
-        [('X', 'Y')]
-        """
-        return _convert.to_networkx(self._nodes, self._store)
-
-    @classmethod
-    def from_adjacency(
-        cls,
-        adjacency: ArrayLike,
-        names: Sequence[Hashable] | None = None,
-        *,
-        direction: str = "row_to_col",
-    ) -> Self:
-        """Return the graph with a given adjacency matrix: ``A[i, j] = 1`` is the edge i -> j.
-
-        Parameters
-        ----------
-        adjacency : array-like or sparse array of shape (n_nodes, n_nodes)
-            Zeros and ones. ``A[i, j] = A[j, i] = 1`` is an undirected edge, where the type has them.
-        names : sequence of hashable, default=None
-            The nodes; by default 0, 1, 2, ...
-        direction : {"row_to_col", "col_to_row"}, default="row_to_col"
-            With "col_to_row", ``A[i, j] = 1`` is the edge j -> i.
-
-        Returns
-        -------
-        Graph
-            Of this class.
-
-        Raises
-        ------
-        GraphError
-            If the matrix is not square, does not fit the names, has entries other than 0 and 1, or
-            is not the matrix of a graph of this type.
-
-        Examples
-        --------
-        >>> from causalrep.graphs import DAG
-        >>> DAG.from_adjacency([[0, 1], [0, 0]], ["X", "Y"])
-        DAG.from_string('X -> Y')
-        """
-        edges, nodes = _convert.edges_of_adjacency(adjacency, names, direction, cls._kinds)
-        return cls._from_edges(edges, nodes)
-
-    def to_adjacency(self, *, direction: str = "row_to_col") -> NDArray[np.int8]:
-        """Return the adjacency matrix: ``A[i, j] = 1`` is the edge i -> j.
-
-        Parameters
-        ----------
-        direction : {"row_to_col", "col_to_row"}, default="row_to_col"
-            With "col_to_row", ``A[i, j] = 1`` is the edge j -> i.
-
-        Returns
-        -------
-        ndarray of shape (n_nodes, n_nodes), int8
-            Rows and columns in node order; an undirected edge is a one in both places.
-
-        Examples
-        --------
-        >>> from causalrep.graphs import DAG
-        >>> DAG.from_string("X -> Y").to_adjacency()
-        array([[0, 1],
-               [0, 0]], dtype=int8)
-        """
-        return _convert.to_adjacency(self._store, direction)
 
 
 def _rebuild(cls: type[Graph], nodes: tuple[Hashable, ...], store: EdgeStore) -> Graph:
@@ -627,7 +352,8 @@ def pairs_of(edges: Iterable[Any], argument: str) -> Iterator[tuple[Hashable, Ha
             f"`{argument}` must be pairs of nodes; a text is read by `from_string`, got {edges!r}"
         )
     for edge in in_order(edges):
-        if isinstance(edge, str | Set) or not isinstance(edge, Sequence) or len(edge) != 2:
+        is_sequence = isinstance(edge, tuple) or (isinstance(edge, Sequence) and not isinstance(edge, str))
+        if not is_sequence or len(edge) != 2:
             raise GraphError(f"`{argument}` must be pairs (u, v) of nodes, got {edge!r}")
         yield edge[0], edge[1]
 

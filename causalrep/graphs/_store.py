@@ -132,6 +132,15 @@ class EdgeStore:
             edges.append((j, mirrored[kind], i) if kind in mirrored else (i, kind, j))
         return sorted(edges, key=lambda edge: (edge[0], edge[2], edge[1]))
 
+    def first_repeat(self, *, same_marks: bool) -> tuple[int, int] | None:
+        """Return the ends of the first two edges that join the same nodes, if any do."""
+        columns: list[NDArray[Any]] = [self.first, self.second]
+        if same_marks:
+            columns += [self.mark_first, self.mark_second]
+        equal = np.logical_and.reduce([column[1:] == column[:-1] for column in columns])
+        at = np.flatnonzero(equal)
+        return (int(self.first[at[0]]), int(self.second[at[0]])) if at.size else None
+
     def select(self, keep: NDArray[np.bool_]) -> EdgeStore:
         """Return the store that has only the edges where `keep` is true."""
         return EdgeStore(
