@@ -23,8 +23,8 @@ class Knowledge:
     required : iterable of (hashable, hashable), default=()
         Edges (cause, effect) that the graph has. They are never tested away.
     forbidden : iterable of (hashable, hashable), default=()
-        Edges (cause, effect) that the graph has not. Two variables forbidden both ways are never
-        adjacent; no test is made of them, so they are evidence for nothing.
+        Edges (cause, effect) that the graph has not. Two variables forbidden both ways are never adjacent,
+        whatever the data say.
     tiers : iterable of iterable of hashable, default=()
         Groups of variables from early to late: no edge leads from a later group to an earlier one.
         Variables in no group are free.

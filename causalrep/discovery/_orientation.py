@@ -31,7 +31,7 @@ from causalrep.discovery._skeleton import Skeleton
 from causalrep.graphs import CPDAG, PDAG
 from causalrep.utils import GraphError
 
-__all__ = ["Conflict", "Evidence", "max_p_evidence", "orient_edges", "recorded_evidence"]
+__all__ = ["Conflict", "Evidence", "find_evidence", "orient_edges"]
 
 _LARGEST_SET = 4
 
@@ -42,18 +42,18 @@ class Conflict:
 
     Attributes
     ----------
-    kind : {"required", "direction", "collider", "extension"}
-        ``"required"``: an edge is kept only because it is required. ``"direction"``: known directions
-        form a cycle with the adjacencies found, so this edge stays undirected. ``"collider"``: the
-        triple ``nodes`` looks like a collider with the middle node as the effect, but `against` says
-        otherwise. ``"extension"``: no DAG has the adjacencies, colliders and directions found; ``nodes``
-        are ends of edges that stay undirected.
+    kind : {"required", "cycle", "collider", "extension"}
+        ``"required"``: an edge is kept only because it is required. ``"cycle"``: an edge is left out,
+        because in the only direction that is not forbidden it would close a directed cycle.
+        ``"collider"``: the triple `nodes` looks like a collider with the middle node as the effect, but
+        `against` says otherwise. ``"extension"``: no DAG has the adjacencies, colliders and directions
+        found; `nodes` are the ends of the edges that stay undirected.
     nodes : tuple of hashable
         The two ends of an edge, a triple, or more.
     pvalue : float or None
         Of the test that is the evidence, where there is one.
     against : tuple of hashable
-        The edge (cause, effect) that stands against it; empty where there is no such edge.
+        Cause and effect of the arrow or directed path that stands against it; empty where there is none.
     """
 
     kind: str
@@ -70,40 +70,48 @@ class Evidence(NamedTuple):
     pvalues: NDArray[np.float64]
 
 
-def recorded_evidence(skeleton: Skeleton) -> Evidence:
-    """Return what the search recorded for each pair with common neighbours (rule ``"standard"``)."""
-    near = skeleton.adjacency.astype(np.float32)
-    i, j = skeleton.pairs.T
-    common = (near @ near)[i, j] > 0
-    return Evidence(skeleton.pairs[common], skeleton.sets[common], skeleton.pvalues[i, j][common])
+def find_evidence(
+    test: CanonicalTest,
+    skeleton: Skeleton,
+    constraints: Constraints,
+    *,
+    rule: str,
+    alpha: float,
+    max_cond: int | None,
+) -> tuple[Evidence, int, int]:
+    """Return what separates each pair that is not adjacent and has common neighbours.
 
-
-def max_p_evidence(
-    test: CanonicalTest, skeleton: Skeleton, constraints: Constraints, max_cond: int | None
-) -> tuple[Evidence, tuple[int, ...], int]:
-    """Return for each pair with common neighbours the set with the largest p-value (rule ``"max_p"``).
-
-    Pairs that were never tested have no evidence. Considered are all sets of up to four neighbours, in
-    the finished skeleton, of either end, and the recorded set, which may be larger.
+    Rule ``"standard"`` takes the recorded set. Rule ``"max_p"`` takes, of it and of all sets of up to
+    four neighbours of either end in the finished skeleton, the one with the largest p-value. So do
+    both for pairs that knowledge holds apart: no search has recorded a set for them, and to treat
+    them as colliders, or as none, without one would be a guess.
 
     Returns
     -------
     evidence : Evidence
-    n_tests : tuple of int
-        Per set size.
-    n_untestable : int
+        With p-values above `alpha` only.
+    n_tests, n_untestable : int
+        Number of further tests.
     """
-    recorded = recorded_evidence(skeleton)
-    wanted = np.zeros_like(skeleton.adjacency)
-    wanted[recorded.pairs[:, 0], recorded.pairs[:, 1]] = True
-    wanted |= wanted.T
+    near = skeleton.adjacency.astype(np.float32)
+    common = near @ near > 0
+    i, j = skeleton.pairs.T
+    met = common[i, j]
+    recorded = Evidence(skeleton.pairs[met], skeleton.sets[met], skeleton.pvalues[i, j][met])
+    wanted = common & constraints.never_adjacent
+    if rule == "max_p":
+        wanted[recorded.pairs[:, 0], recorded.pairs[:, 1]] = True
+        wanted |= wanted.T
+    if not wanted.any():
+        return recorded, 0, 0
     largest = min(_LARGEST_SET, test.test.max_cond, _LARGEST_SET if max_cond is None else max_cond)
     found = [
         weakest_tests(test, neighbourhood_questions(skeleton.adjacency, wanted, size, constraints.tier), size)
         for size in range(largest + 1)
     ]
-    counts = tuple(part.n_tests for part in found)
-    return _strongest(recorded, found), counts, sum(part.n_untestable for part in found)
+    separating = [part.take(part.pvalue > alpha) for part in found]
+    n_tests, n_untestable = (sum(counts) for counts in zip(*(part[-2:] for part in found), strict=True))
+    return _strongest(recorded, separating), n_tests, n_untestable
 
 
 def _strongest(recorded: Evidence, found: list[Winners]) -> Evidence:
@@ -127,7 +135,11 @@ def _strongest(recorded: Evidence, found: list[Winners]) -> Evidence:
 
 
 def orient_edges(
-    skeleton: Skeleton, evidence: Evidence, constraints: Constraints, names: Sequence[Hashable]
+    skeleton: Skeleton,
+    evidence: Evidence,
+    constraints: Constraints,
+    names: Sequence[Hashable],
+    nodes: Sequence[Hashable],
 ) -> tuple[PDAG, tuple[Conflict, ...]]:
     """Return the graph and the conflicts.
 
@@ -143,11 +155,13 @@ def orient_edges(
         Knowledge; it wins over the data.
     names : sequence of hashable
         What the variables are called.
+    nodes : sequence of hashable
+        The same in the order that the graph shall have.
     """
     draft = _Draft(skeleton, constraints, names)
     draft.apply_knowledge()
     draft.place_colliders(evidence)
-    graph = draft.graph().meek_closure()
+    graph = draft.graph(nodes).meek_closure()
     conflicts = draft.conflicts
     try:
         return CPDAG(graph.directed_edges, graph.undirected_edges, graph.nodes), tuple(conflicts)
@@ -157,8 +171,7 @@ def orient_edges(
         graph.consistent_extension()
     except GraphError:
         ends = {node for edge in graph.undirected_edges for node in edge}
-        nodes = tuple(node for node in graph.nodes if node in ends)
-        conflicts.append(Conflict("extension", nodes, None))
+        conflicts.append(Conflict("extension", tuple(name for name in names if name in ends), None))
     return graph, tuple(conflicts)
 
 
@@ -166,44 +179,45 @@ class _Draft:
     """Directions under construction: which edges are directed so far, and what was left out."""
 
     def __init__(self, skeleton: Skeleton, constraints: Constraints, names: Sequence[Hashable]) -> None:
-        self.skeleton, self.constraints, self.names = skeleton, constraints, names
+        self.pvalues, self.constraints, self.names = skeleton.pvalues, constraints, names
+        self.adjacency, self.kept = skeleton.adjacency.copy(), skeleton.kept
         self.children: list[set[int]] = [set() for _ in names]
         self.conflicts: list[Conflict] = []
 
     def apply_knowledge(self) -> None:
-        """Direct what is known; where that cannot be without a cycle, the weakest edges stay undirected."""
-        for i, j in self.skeleton.kept.tolist():
-            self._report("required", (i, j), self.skeleton.pvalues[i, j])
-        known = np.argwhere(self.constraints.directions & self.skeleton.adjacency)
-        pvalue = self.skeleton.pvalues[known[:, 0], known[:, 1]]
-        required = self.constraints.required[known[:, 0], known[:, 1]]
-        for i, j in known[np.lexsort((known[:, 1], known[:, 0], pvalue, ~required))].tolist():
-            if self._reaches(j, {i}):
-                self._report("direction", (i, j), self.skeleton.pvalues[i, j])
+        """Direct what is known, required and well supported edges first; leave out what closes a cycle."""
+        for i, j in self.kept.tolist():
+            self._report("required", (i, j), self.pvalues[i, j])
+        known = np.argwhere(self.constraints.directions & self.adjacency)
+        i, j = known.T
+        order = np.lexsort((j, i, self.pvalues[i, j], ~self.constraints.required[i, j]))
+        for cause, effect in known[order].tolist():
+            if self._reaches(effect, {cause}):
+                self._report("cycle", (cause, effect), self.pvalues[cause, effect])
+                self.adjacency[cause, effect] = self.adjacency[effect, cause] = False
             else:
-                self.children[i].add(j)
+                self.children[cause].add(effect)
 
     def place_colliders(self, evidence: Evidence) -> None:
         """Direct the colliders that `evidence` shows, the best supported first."""
-        adjacency = self.skeleton.adjacency
         order = np.lexsort((evidence.pairs[:, 1], evidence.pairs[:, 0], -evidence.pvalues))
         for row in order.tolist():
             i, j = evidence.pairs[row].tolist()
             separating = set(evidence.sets[row].tolist())
-            for k in np.flatnonzero(adjacency[i] & adjacency[j]).tolist():
+            for k in np.flatnonzero(self.adjacency[i] & self.adjacency[j]).tolist():
                 if k not in separating:
                     self._place(i, k, j, float(evidence.pvalues[row]))
 
-    def graph(self) -> PDAG:
-        """Return what is directed so far, and the rest undirected."""
+    def graph(self, nodes: Sequence[Hashable]) -> PDAG:
+        """Return what is directed so far, and the rest undirected, on nodes in this order."""
         directed = [(i, j) for i, row in enumerate(self.children) for j in sorted(row)]
-        undirected = self.skeleton.adjacency.copy()
+        undirected = self.adjacency.copy()
         for i, j in directed:
             undirected[i, j] = undirected[j, i] = False
         return PDAG(
             [(self.names[i], self.names[j]) for i, j in directed],
             [(self.names[i], self.names[j]) for i, j in np.argwhere(np.triu(undirected)).tolist()],
-            self.names,
+            nodes,
         )
 
     def _place(self, i: int, k: int, j: int, pvalue: float) -> None:

@@ -13,16 +13,11 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from causalrep.discovery._knowledge import Constraints, Knowledge
-from causalrep.discovery._orientation import (
-    Conflict,
-    max_p_evidence,
-    orient_edges,
-    recorded_evidence,
-)
+from causalrep.discovery._orientation import Conflict, find_evidence, orient_edges
 from causalrep.discovery._search import CanonicalTest, Ints
 from causalrep.discovery._separating_sets import SeparatingSets
 from causalrep.discovery._skeleton import Skeleton, find_skeleton
-from causalrep.graphs import CPDAG, PDAG
+from causalrep.graphs import PDAG
 from causalrep.independence import CITest, FisherZ
 from causalrep.independence._arrays import canonical_order, move_to_device, namespace_of
 from causalrep.utils import DataError, GraphError, UnknownNameError
@@ -179,20 +174,20 @@ class PC(BaseEstimator):  # type: ignore[misc]
         skeleton = find_skeleton(
             test, self.alpha, constraints, max_cond=self.max_cond, progress=bool(self.progress)
         )
-        counts, untestable = skeleton.n_tests, skeleton.n_untestable
-        if self.collider_rule == "max_p":
-            evidence, extra, missed = max_p_evidence(test, skeleton, constraints, self.max_cond)
-            counts, untestable = (*counts, *extra), untestable + missed
-        else:
-            evidence = recorded_evidence(skeleton)
-        graph, conflicts = orient_edges(skeleton, evidence, constraints, canonical)
+        evidence, n_more, n_missed = find_evidence(
+            test,
+            skeleton,
+            constraints,
+            rule=self.collider_rule,
+            alpha=self.alpha,
+            max_cond=self.max_cond,
+        )
+        self.graph_, self.conflicts_ = orient_edges(skeleton, evidence, constraints, canonical, shown)
         self._skeleton, self._evidence, self._names = skeleton, evidence, canonical
         self._publish(shown)
-        self.graph_ = _reordered(graph, shown)
-        self.conflicts_ = conflicts
-        self.n_tests_ = sum(counts)
+        self.n_tests_ = sum(skeleton.n_tests) + n_more
         self.n_tests_per_level_ = skeleton.n_tests
-        self.n_untestable_ = untestable
+        self.n_untestable_ = skeleton.n_untestable + n_missed
         return self
 
     def orient(self, knowledge: Knowledge | None) -> PDAG:
@@ -249,14 +244,16 @@ class PC(BaseEstimator):  # type: ignore[misc]
                 i, j = np.argwhere(wrong)[0].tolist()
                 message = text.format(self._names[i], self._names[j])
                 raise GraphError(f"the knowledge {message} in the fitted graph; fit again with it")
-        graph, conflicts = orient_edges(self._skeleton, self._evidence, constraints, self._names)
+        graph, conflicts = orient_edges(
+            self._skeleton, self._evidence, constraints, self._names, self.graph_.nodes
+        )
         before = {(conflict.kind, conflict.nodes) for conflict in self.conflicts_}
         new = tuple(conflict for conflict in conflicts if (conflict.kind, conflict.nodes) not in before)
         if new:
             warnings.warn(
                 ConflictWarning(f"the knowledge overrules what the data show: {list(new)}", new), stacklevel=2
             )
-        return _reordered(graph, self.graph_.nodes)
+        return graph
 
     def _check_parameters(self) -> None:
         if not isinstance(self.alpha, (int, float, np.number)) or not 0.0 < float(self.alpha) < 1.0:
@@ -279,7 +276,7 @@ class PC(BaseEstimator):  # type: ignore[misc]
         elif isinstance(self.test, CITest):
             test = self.test
         else:
-            raise TypeError(f"`test` must be a name or a CITest, got {type(self.test).__name__}")
+            raise TypeError(f"`test` must be a name or a CITest object, got {self.test!r}")
         if X is None:
             if self.device is not None:
                 raise DataError("`device` says where to put data, and no data were given")
@@ -323,8 +320,3 @@ def _in_order(skeleton: Skeleton, place: Ints, names: tuple[Hashable, ...]) -> S
     sets[sets == len(names)] = -1
     order = np.lexsort((pairs[:, 1], pairs[:, 0]))
     return SeparatingSets(names, pairs[order], sets[order])
-
-
-def _reordered(graph: PDAG, nodes: tuple[Hashable, ...]) -> PDAG:
-    kind = CPDAG if isinstance(graph, CPDAG) else PDAG
-    return kind(graph.directed_edges, graph.undirected_edges, nodes)
