@@ -118,7 +118,7 @@ def plot_counterfactual_grid(
     ax.imshow(mosaic, interpolation="nearest")
     ax.set_xticks(across, titles)
     ax.set_yticks(down, [f"do({example.node} = {example.target:.3g})" for example in shown])
-    ax.tick_params(length=0, labeltop=True, labelbottom=False)
+    ax.tick_params(length=0, labeltop=True, labelbottom=False, labelsize="small")
     for spine in ax.spines.values():
         spine.set_visible(False)
     return ax
