@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from causalrep.plotting._export import to_png, to_svg
+from causalrep.plotting._graph import plot_graph
 from causalrep.plotting._images import counterfactual_panels, plot_counterfactual_grid, plot_losses
 
-__all__ = ["counterfactual_panels", "plot_counterfactual_grid", "plot_losses", "to_png", "to_svg"]
+__all__ = [
+    "counterfactual_panels",
+    "plot_counterfactual_grid",
+    "plot_graph",
+    "plot_losses",
+    "to_png",
+    "to_svg",
+]
