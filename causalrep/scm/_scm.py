@@ -471,7 +471,7 @@ class SCM:
         0  3.0  6.5
         """
         evidence = Evidence.read(observed)
-        actions, shifts = self._actions(do or {}), self._shifts(shift or {})
+        actions, shifts = self._actions(targets_of(do, {})), self._shifts(targets_of(shift, {}))
         both = [node for node in actions if node in shifts]
         if both:
             raise DataError(f"{both[0]!r} is named in both `do` and `shift`; choose one")

@@ -200,6 +200,8 @@ def test_a_shifted_node_moves_from_the_value_it_would_have_taken(case, seed, x, 
     both = scm.counterfactual(samples, {a: x}, shift={b: delta})
     np.testing.assert_allclose(both[b], scm.counterfactual(samples, {a: x})[b] + delta, **TOLERANCE)
     assert_rows_close(both, draw_rows(scm.do({a: x}).shift({b: delta}), seed))
+    # a frame carries no noise: what is abducted is the noise of the model as it was, without the shift
+    assert_rows_close(scm.counterfactual(samples.frame, {a: x}, shift={b: delta}), both)
 
 
 @given(models(), seeds)

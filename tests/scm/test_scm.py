@@ -289,6 +289,7 @@ def test_policy_may_read_what_used_to_be_a_descendant_if_the_world_allows_it():
         (lambda m: m.shift(X=np.nan), DataError, "shift of 'X'.*without NaN"),
         (lambda m: m.shift(X="up"), DataError, "shift of 'X'.*numbers"),
         (lambda m: m.do([("X", 1)]), TypeError, "mapping of node to value, got list"),
+        (lambda m: m.counterfactual(FRAME, [("X", 1)]), TypeError, "mapping of node to value, got list"),
         (lambda m: m.do({"X": 1}, X=2), DataError, "both in the mapping and by keyword"),
         (
             lambda m: m.do(X=[1.0, 2.0]).sample(3),
@@ -442,6 +443,12 @@ def test_counterfactual_of_rows_seen_in_an_intervened_world():
     assert (scm.counterfactual(frame, {"Z": frame["Z"]}) - frame).abs().to_numpy().max() < 1e-9
     moved = scm.counterfactual(frame, {"Z": frame["Z"] + 1})
     np.testing.assert_allclose(moved["X"], frame["X"] + 0.5)
+
+
+def test_noise_from_another_world_is_not_believed_about_an_intervened_node():
+    samples = chain().sample(4, 0, return_noise=True)
+    imagined = chain().shift(X=10.0).counterfactual(samples, {"Z": samples["Z"]})
+    np.testing.assert_allclose(imagined["X"], samples["X"], atol=1e-12)
 
 
 def test_interventions_that_draw_are_repeatable():
