@@ -344,11 +344,9 @@ class VariancePreserving(Process):
 @lru_cache(maxsize=32)
 def _alpha_bar_table(n_steps: int, device: torch.device) -> Tensor:
     """Return alpha-bar at times 0, ..., n_steps, float64 of shape (n_steps + 1,)."""
-    # A tensor made in inference mode could not be used in training later, and this one is kept.
-    with torch.inference_mode(False):
-        scale = 1000 / n_steps
-        betas = torch.linspace(scale * 1e-4, scale * 2e-2, n_steps, dtype=torch.float64)
-        return torch.cat([torch.ones(1, dtype=torch.float64), torch.cumprod(1 - betas, 0)]).to(device)
+    scale = 1000 / n_steps
+    betas = torch.linspace(scale * 1e-4, scale * 2e-2, n_steps, dtype=torch.float64)
+    return torch.cat([torch.ones(1, dtype=torch.float64), torch.cumprod(1 - betas, 0)]).to(device)
 
 
 def _per_row(value: Tensor, like: Tensor) -> Tensor:
