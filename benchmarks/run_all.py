@@ -25,11 +25,11 @@ def is_quick(script: Path) -> bool:
 
 def main() -> int:
     failed = []
-    for script in sorted(FOLDER.glob("bench_*.py")):
+    for script in sorted(FOLDER.rglob("bench_*.py")):
         if not is_quick(script):
-            print(f"\n== {script.name}: takes long, run by hand", flush=True)
+            print(f"\n== {script.relative_to(FOLDER)}: takes long, run by hand", flush=True)
             continue
-        print(f"\n== {script.name}", flush=True)
+        print(f"\n== {script.relative_to(FOLDER)}", flush=True)
         if subprocess.run([sys.executable, str(script)], check=False).returncode != 0:
             failed.append(script.name)
     if failed:

@@ -1,5 +1,7 @@
 """Configuration of the documentation: ``make docs``."""
 
+import re
+
 import causalrep
 
 project = "causalrep"
@@ -49,3 +51,12 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "min_reported_time": 1,
 }
+
+
+def skip_generated(_app, _what, name, _thing, skip, _options):
+    """Leave out the methods that scikit-learn adds to every estimator; their text is scikit-learn's."""
+    return skip or bool(re.fullmatch(r"set_\w+_request|get_metadata_routing", name))
+
+
+def setup(app):
+    app.connect("autodoc-skip-member", skip_generated)

@@ -12,11 +12,11 @@ independences decide. What it can find depends on what its test can see.
 # Linear mechanisms with Gaussian noise are what Fisher's z was made for.
 
 import matplotlib.pyplot as plt
-import networkx as nx
 
 from causalrep.datasets import pendulum
 from causalrep.discovery import PC
 from causalrep.metrics import shd, skeleton_scores
+from causalrep.plotting import plot_graph
 from causalrep.scm import SCM, Linear, Normal
 
 noise = Normal(0, 1)
@@ -35,30 +35,13 @@ print("found:", pc.graph_.to_string())
 print("true: ", truth.to_string())
 print("distance:", shd(truth, pc.graph_), "with", pc.n_tests_, "tests")
 
-
 # %%
-# Data decide a graph only up to its equivalence class: arrows are what every graph of the class
-# shares.
+# Data decide a graph only up to its equivalence class: an arrow is what every graph of the class
+# shares, a line is what the data leave open.
 
-
-def draw(graph, ax, title, position):
-    """Draw a graph with arrows for what is directed and lines for what is not."""
-    style = {"node_size": 1900, "node_color": "white", "edgecolors": "0.3", "ax": ax}
-    nx.draw_networkx_nodes(nx.DiGraph(), position, nodelist=list(graph.nodes), **style)
-    nx.draw_networkx_labels(nx.DiGraph(), position, labels={n: n for n in graph.nodes}, font_size=9, ax=ax)
-    for edges, arrow in ((graph.directed_edges, "-|>"), (graph.undirected_edges, "-")):
-        nx.draw_networkx_edges(
-            nx.DiGraph(list(edges)), position, arrowstyle=arrow, arrowsize=18, node_size=1900, ax=ax
-        )
-    ax.set_title(title)
-    ax.margins(0.25)
-    ax.set_axis_off()
-
-
-places = {"A": (0, 2), "B": (2, 2), "C": (1, 1), "D": (0, 0), "E": (2, 0)}
 _, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
-draw(truth, axes[0], "true class", places)
-draw(pc.graph_, axes[1], "found", places)
+plot_graph(truth, ax=axes[0]).set_title("true class")
+_ = plot_graph(pc.graph_, truth=truth, ax=axes[1]).set_title("found")
 
 # %%
 # Where it does not
@@ -77,10 +60,9 @@ table.corr().round(2)
 
 # %%
 
-places = {"angle": (0, 1), "light": (2, 1), "length": (0, 0), "position": (2, 0)}
-_, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
-draw(truth, axes[0], "true class", places)
-draw(pc.graph_, axes[1], "what Fisher's z can see", places)
+_, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
+plot_graph(truth, ax=axes[0]).set_title("true class")
+_ = plot_graph(pc.graph_, truth=truth, ax=axes[1]).set_title("what Fisher's z can see")
 
 # %%
 # **What can go wrong.** A missing edge is a missing *detection*: the test may be blind, the sample
