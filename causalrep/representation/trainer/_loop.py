@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -41,8 +42,8 @@ class _Objective(nn.Module):
 
 
 @contextlib.contextmanager
-def lent_to(stage: Stage) -> Iterator[None]:
-    """Set the module of `stage` up for training inside the block: modes, and what it holds fixed."""
+def lent_to(stage: Stage, *, compiled: bool) -> Iterator[None]:
+    """Set the module of `stage` up for training inside the block: modes, what it holds fixed, compilation."""
     trainable = {id(parameter) for parameter in stage.trainable().values()}
     fixed = [p for p in stage.module.parameters() if p.requires_grad and id(p) not in trainable]
     modes = {module: module.training for module in stage.module.modules()}
@@ -50,7 +51,8 @@ def lent_to(stage: Stage) -> Iterator[None]:
         for parameter in fixed:
             parameter.requires_grad_(False)
         set_training(stage)
-        yield
+        with _compiled_parts(stage.module) if compiled else contextlib.nullcontext():
+            yield
     finally:
         for module, mode in modes.items():
             module.training = mode
@@ -58,6 +60,33 @@ def lent_to(stage: Stage) -> Iterator[None]:
             parameter.requires_grad_(True)
         for parameter in stage.module.parameters():
             parameter.grad = None
+
+
+@contextlib.contextmanager
+def _compiled_parts(module: nn.Module) -> Iterator[None]:
+    """Let the networks inside `module` run compiled.
+
+    Its own ``forward`` stays as it is: it draws noise from a generator, which the compiler of torch
+    does not support.
+    """
+    queue, own = list(module.children()), {}
+    for part in queue:
+        if isinstance(part, nn.ModuleList | nn.ModuleDict):  # not called themselves
+            queue.extend(part.children())
+        else:
+            own[part] = vars(part).get("forward")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # about torch's own modules, when it loads them
+        for part in own:
+            # Not `part.compile()`, which leaves containers such as Sequential as they are.
+            part.forward = torch.compile(part.forward)
+    try:
+        yield
+    finally:
+        for part, forward in own.items():
+            del part.forward
+            if forward is not None:
+                part.forward = forward
 
 
 def set_training(stage: Stage) -> None:
@@ -81,18 +110,16 @@ class StageRun:
         The data, on the same device.
     seed : int
         Addresses all chance.
-    compiled : bool
-        Whether to compile the module.
     """
 
-    def __init__(self, stage: Stage, accelerator: Any, data: Data, *, seed: int, compiled: bool) -> None:
+    def __init__(self, stage: Stage, accelerator: Any, data: Data, *, seed: int) -> None:
         self.stage, self.step = stage, 0
         self.best_loss, self.misses = math.inf, 0
         self.best: dict[str, Tensor] = {}
         self._accelerator, self._data, self._seed = accelerator, data, seed
         self._prepare_chance()
         self._parameters = stage.trainable()
-        self._prepare_modules(compiled)
+        self._prepare_modules()
         # Only now: with several processes, preparing gives all of them the weights of the first.
         self._buffers = dict(stage.module.named_buffers())
         self.average = MovingAverage({**self._parameters, **self._buffers}, stage.ema_decay)
@@ -111,12 +138,13 @@ class StageRun:
         shares = split_batch(stage.batch_size, parts * self._accelerator.num_processes)
         self._shares = shares[rank * parts : (rank + 1) * parts]
 
-    def _prepare_modules(self, compiled: bool) -> None:
+    def _prepare_modules(self) -> None:
         self._objective = _Objective(self.stage.module)
         self._optimizer = _adamw(self._parameters, self.stage)
-        if compiled:
-            self._objective.compile()
-        self._model, self._stepper = self._accelerator.prepare(self._objective, self._optimizer)
+        self._model, stepper = self._accelerator.prepare(self._objective, self._optimizer)
+        # accelerate's wrapper scales fp16 gradients; without that it is the optimiser plus a search for
+        # an optional package on every step, which costs more than a small optimiser itself.
+        self._stepper = self._optimizer if self._accelerator.scaler is None else stepper
 
     @property
     def finished(self) -> bool:

@@ -49,7 +49,8 @@ class Trainer:
         Mixed precision of the forward pass; ``"auto"`` takes bf16 on CUDA devices that have it. The
         weights, the optimiser and the average stay in the type of the module.
     compile : bool, default=False
-        Whether to compile the modules with ``torch.compile``.
+        Whether to run the submodules of each stage's module through ``torch.compile``. The module's own
+        ``forward``, where noise is drawn, is left as it is.
     seed : int, default=0
         Addresses the order of the rows and all noise.
     checkpoint : path, optional
@@ -207,7 +208,7 @@ class _Run:
             resumed = saved if position == first else None
             if position > first:
                 self._accelerator.free_memory()  # else it holds the optimiser of the stage before
-            with lent_to(self._stages[position]):
+            with lent_to(self._stages[position], compiled=self._trainer.compile):
                 self._run_stage(position, resumed)
             self._save(position + 1, None)
             if self._agreed_to_stop():
@@ -216,7 +217,7 @@ class _Run:
 
     def _run_stage(self, position: int, saved: SavedState | None) -> None:
         stage, trainer = self._stages[position], self._trainer
-        run = StageRun(stage, self._accelerator, self._data, seed=trainer.seed, compiled=trainer.compile)
+        run = StageRun(stage, self._accelerator, self._data, seed=trainer.seed)
         if saved is not None and saved.progress["run"] is not None:
             run.restore(saved.progress["run"], saved.tensors)
         with progress_bar(

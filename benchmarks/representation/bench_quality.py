@@ -1,0 +1,123 @@
+"""Counterfactual error of trained models: noisy Pendulum at 32 px, and real Morpho-MNIST digits.
+
+Trains for hours: every model keeps its checkpoint, its trained weights and its scores below ``--runs``, so
+that the script can be stopped and started again. The slow tests read the same folder.
+
+    python benchmarks/representation/bench_quality.py --world pendulum --seeds 0 1 2
+    python benchmarks/representation/bench_quality.py --world morphomnist --data PATH --seeds 0 1 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from causalrep.datasets import load_morphomnist, pendulum
+from causalrep.metrics import CounterfactualReport, counterfactual_report
+from causalrep.representation import CausalDiffAE, ConditionalDiffusion, RegressionDecoder, load_model
+from causalrep.utils import write_text
+
+QUICK = False
+RUNS = Path(__file__).resolve().parent.parent / "runs"
+STEPS = {"pendulum": 6000, "morphomnist": 4000}
+
+MODELS: dict[str, tuple[type, dict[str, Any]]] = {
+    "CausalDiffAE": (CausalDiffAE, {}),
+    "regression decoder": (RegressionDecoder, {}),
+    "regression decoder, residual carried over": (RegressionDecoder, {"carry_over": True}),
+    "published recipe": (CausalDiffAE, {"preset": "paper-small"}),
+    "label-conditional diffusion": (ConditionalDiffusion, {}),
+}
+
+
+def trained(name: str, world: str, seed: int, images: Any, labels: Any, graph: Any, runs: Path) -> Any:
+    """Return the model, from its folder if it was trained before, else trained with a checkpoint."""
+    folder = runs / world / name.replace(" ", "-").replace(",", "") / str(seed)
+    if (folder / "model").exists():
+        return load_model(folder / "model", device="cpu")
+    cls, options = MODELS[name]
+    model = cls(
+        graph=graph, max_steps=STEPS[world], device="cpu", random_state=seed, progress=True,
+        checkpoint=folder / "checkpoint", **options,
+    )  # fmt: skip
+    start = time.process_time()
+    model.fit(images, labels)
+    model.save(folder / "model")
+    write_text(folder / "seconds.json", json.dumps({"cpu_seconds": time.process_time() - start}))
+    return model
+
+
+def pendulum_report(name: str, seed: int, runs: Path = RUNS) -> CounterfactualReport:
+    """Return the scores of one model and seed on the noisy Pendulum at 32 px, 256 new images."""
+    scores = runs / "pendulum" / name.replace(" ", "-").replace(",", "") / str(seed) / "scores"
+    if scores.exists():
+        return CounterfactualReport.load(scores)
+    world = pendulum(size=32)
+    train = world.sample(8000, random_state=1000 + seed)
+    model = trained(name, "pendulum", seed, train["image"], train.frame, world.graph_of_labels, runs)
+    report = counterfactual_report(
+        {name: model}, world, n_images=256, compositions=10, random_state=7, progress=True
+    )
+    report.save(scores)
+    return report
+
+
+def digit_figures(
+    name: str, seed: int, data: str, runs: Path = RUNS, n_images: int = 512
+) -> dict[str, float]:
+    """Return null error and effectiveness of one model and seed on held-out real digits.
+
+    Effectiveness is the mean distance between what is measured on the counterfactual picture and what the
+    known SCM says; "reader" is the same distance on factual pictures, where the label is recorded.
+    """
+    file = runs / "morphomnist" / name.replace(" ", "-").replace(",", "") / str(seed) / "figures.json"
+    if file.exists():
+        figures: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
+        return figures
+    train, test = load_morphomnist(data).split(0.1, random_state=0)
+    model = trained(name, "morphomnist", seed, train.images, train.labels, train.graph_of_labels, runs)
+    test = test.take(slice(0, n_images))
+    abducted = model.abduct(test.images)
+    null = model.predict_images(abducted)
+    figures = {"null error (grey levels)": float(np.abs(null - test.images).mean() * 255)}
+    fresh = test.world.sample(len(test), random_state=seed)
+    read = test.read()
+    for node in ("thickness", "intensity"):
+        figures[f"reader {node}"] = float((read[node] - test.labels[node]).abs().mean())
+    for node in ("thickness", "intensity"):
+        target = fresh[node].to_numpy()
+        truth = test.counterfactual_labels({node: target})
+        measured = test.read(model.predict_images(abducted, do={node: target}))
+        for label in ("thickness", "intensity"):
+            error = (measured[label] - truth[label]).abs().mean()
+            figures[f"do({node}) {label}"] = float(error)
+    write_text(file, json.dumps(figures, indent=1))
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--world", choices=list(STEPS), required=True)
+    parser.add_argument("--models", nargs="+", choices=list(MODELS), default=["CausalDiffAE"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--data", default="../shared/data/morphomnist_thickness_intensity")
+    parser.add_argument("--runs", type=Path, default=RUNS)
+    arguments = parser.parse_args()
+    for seed in arguments.seeds:
+        for name in arguments.models:
+            if arguments.world == "pendulum":
+                print(f"\n== {name}, seed {seed}\n{pendulum_report(name, seed, arguments.runs)}", flush=True)
+            else:
+                figures = digit_figures(name, seed, arguments.data, arguments.runs)
+                print(f"\n== {name}, seed {seed}\n{json.dumps(figures, indent=1)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
