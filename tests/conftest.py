@@ -26,3 +26,14 @@ def readme_blocks() -> list[str]:
     """The Python code of the README's quick starts, in order."""
     readme = Path(__file__).resolve().parent.parent / "README.md"
     return re.findall(r"```python\n(.*?)```", readme.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+@pytest.fixture(scope="session")
+def small_image_block(readme_blocks: list[str]) -> str:
+    """The README's image quick start at 16 px and a few steps: the same code path, no useful answers."""
+    block = readme_blocks[3]
+    smaller = {"size=32": "size=16", "4096": "96", "graph_of_labels,": "graph_of_labels, max_steps=4,"}
+    for full, small in smaller.items():
+        assert full in block
+        block = block.replace(full, small)
+    return block

@@ -68,14 +68,19 @@ def test_the_command_line_runs_from_the_wheel_alone(python, tmp_path):
     assert "counterfactual" in out
 
 
-def test_the_image_models_name_the_extra_that_they_need(python, tmp_path):
+def test_the_image_quick_start_runs_small_from_the_wheel_alone(python, small_image_block, tmp_path):
+    assert run(python, "-c", small_image_block, cwd=tmp_path).strip()
+
+
+def test_what_needs_an_extra_names_it(python, tmp_path):
     code = (
         "from causalrep.datasets import pendulum\n"
         "from causalrep.representation import CausalDiffAE\n"
         "world = pendulum(size=16)\n"
         "s = world.sample(32, random_state=0)\n"
+        "model = CausalDiffAE(graph=world.graph_of_labels, denoiser='unet2d', max_steps=1)\n"
         "try:\n"
-        "    CausalDiffAE(graph=world.graph_of_labels, max_steps=1).fit(s['image'], s.frame)\n"
+        "    model.fit(s['image'], s.frame)\n"
         "except ImportError as error:\n"
         "    print(error)\n"
     )
