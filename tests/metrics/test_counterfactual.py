@@ -246,6 +246,16 @@ def test_labels_that_a_model_makes_unreadable_are_counted():
     assert result.score("bright", "y", "effectiveness", label="x", unit="label").n == 15
 
 
+def test_labels_that_nobody_can_read_are_not_held_against_a_model():
+    world = World()
+    frame = world.sample(20, random_state=0).frame
+    frame["x"] = np.where(np.arange(20) < 5, 0.45, 0.2)  # do(x) makes the first five too bright to read
+    frame["y"] = 0.4
+    result = report({"perfect": Perfect()}, world, samples=Samples(frame, np.full(20, 0.5)))
+    score = result.score("perfect", "x", "unreadable", label="x")
+    assert (score.estimate, score.n) == (0.0, 15)
+
+
 def test_averages_give_every_node_the_same_weight():
     result = report({"leaky": Leaky()})
     ratio = {v: result.score("leaky", v, "ratio to copying", region="whole").estimate for v in NODES}
