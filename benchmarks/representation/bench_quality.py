@@ -24,7 +24,7 @@ from causalrep.utils import write_text
 
 QUICK = False
 RUNS = Path(__file__).resolve().parent.parent / "runs"
-STEPS = {"pendulum": 6000, "morphomnist": 4000}
+STEPS = {"pendulum": 10_000, "morphomnist": 4000}
 
 MODELS: dict[str, tuple[type, dict[str, Any]]] = {
     "CausalDiffAE": (CausalDiffAE, {}),
@@ -58,10 +58,10 @@ def pendulum_report(name: str, seed: int, runs: Path = RUNS) -> CounterfactualRe
     if scores.exists():
         return CounterfactualReport.load(scores)
     world = pendulum(size=32)
-    train = world.sample(8000, random_state=1000 + seed)
+    train = world.sample(16_000, random_state=1000 + seed)
     model = trained(name, "pendulum", seed, train["image"], train.frame, world.graph_of_labels, runs)
     report = counterfactual_report(
-        {name: model}, world, n_images=256, compositions=10, random_state=7, progress=True
+        {name: model}, world, n_images=256, compositions=(1, 10), random_state=7, progress=True
     )
     report.save(scores)
     return report
