@@ -1,14 +1,14 @@
-"""Solvers of the probability-flow ODE, with a denoiser in closed form: what does the solver alone cost?
+"""What the solvers of the probability-flow ODE cost in accuracy, with a denoiser in closed form.
 
-Pictures are 12-pixel Pendulums with a bob of unlabelled hue and pixel noise; the intervention turns the pendulum. The
-network is replaced by the best there is for a mixture around 256 known pictures, so that every error is the solver's,
-or the coupling's that noise and condition define; none is the training's.
+Pictures are 12-pixel Pendulums with a bob of unlabelled hue and pixel noise; the intervention turns the
+pendulum. The network is replaced by the best there is for a mixture around 256 known pictures: every error
+is the solver's, or belongs to the way in which noise and condition are coupled; none is the training's.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import json
 import platform
 from dataclasses import asdict, dataclass
@@ -43,6 +43,8 @@ KNOWN, WIDTH, BANDWIDTH = 256, 0.08, 6.0
 
 @dataclass(frozen=True)
 class Scene:
+    """Pictures, their true counterfactuals, and a denoiser."""
+
     exact: ExactDenoiser
     images: Tensor
     truth: Tensor
@@ -52,6 +54,8 @@ class Scene:
 
 @dataclass(frozen=True)
 class Row:
+    """One line of the table; errors in grey levels."""
+
     process: str
     solver: str
     steps: int
@@ -128,7 +132,8 @@ def measure(scene: Scene, name: str, solver: Solver) -> Row:
 
 def table(rows: list[Row]) -> str:
     lines = [
-        "| process | solver | steps | calls | round trip | counterfactual | with carry-over | fresh noise | sd of noise |",
+        "| process | solver | steps | calls | round trip | counterfactual | with carry-over | fresh noise "
+        "| sd of noise |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
@@ -143,26 +148,27 @@ def table(rows: list[Row]) -> str:
 def report(known: list[Row], others: list[Row], copy: tuple[float, float], n: int, hardware: str) -> str:
     return f"""# Solvers with a denoiser in closed form
 
-{datetime.date.today().isoformat()}, {hardware}. Made by `python benchmarks/representation/bench_solvers.py --save`.
+{dt.date.today().isoformat()}, {hardware}. Made by
+`python benchmarks/representation/bench_solvers.py --save`.
 
 {__doc__.split(chr(10), 2)[2].strip()}
 
-Mean absolute errors in grey levels (of 255) over {n} pictures, ± the standard error over pictures. *Calls* of the
-network for encoding and decoding once. *With carry-over*: the error of x + decode(changed) - decode(factual). *Fresh
-noise*: decoded from the noised picture instead of its abducted noise. *Sd of noise*: 1 if the noise were what the
-process promises.
+Mean absolute errors in grey levels (of 255) over {n} pictures, ± the standard error over pictures. *Calls* of
+the network, to encode and decode once. *Round trip*: decoded under the factual condition. *Counterfactual*:
+decoded under the changed one, against the true counterfactual. *With carry-over*: the same for
+x + decode(changed) - decode(factual). *Fresh noise*: decoded from the noised picture instead of its abducted
+noise. *Sd of noise*: 1 if the noise were what the process promises.
 
 ## Pictures that the denoiser knows
 
-Copying the factual picture: {copy[0]:.2f}, which is little because only a few pixels change; the pixel noise, which copying
-keeps exactly, is what a decode has to bring back.
+Copying the factual picture costs {copy[0]:.2f}: few pixels change, and copying keeps the pixel noise exactly.
 
 {table(known)}
 
 ## Pictures that it does not know
 
-The denoiser has a width of {WIDTH} around what it knows: a stiff ODE off the data, harder than any trained network.
-Copying the factual picture: {copy[1]:.2f}.
+This denoiser knows a width of {WIDTH} around its pictures and nothing beyond: off them the ODE is stiff, more
+so than with a trained network. Copying the factual picture costs {copy[1]:.2f}.
 
 {table(others)}
 """
