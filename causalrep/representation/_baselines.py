@@ -35,10 +35,22 @@ class RegressionDecoder(CounterfactualImageModel):
         (abduction of additive pixel noise).
     nuisance_dim : int, optional
         Numbers of the nuisance code.
-    max_steps, batch_size, learning_rate : optional
-        Optimisation, as for :class:`CausalDiffAE`.
-    device, precision, checkpoint, progress, random_state
-        As for :class:`CausalDiffAE`.
+    max_steps : int, optional
+        Optimiser steps of the image network.
+    batch_size : int, optional
+        Images per step.
+    learning_rate : float, optional
+        Peak learning rate of the image network.
+    device : str, default="auto"
+        Where to train and answer.
+    precision : {"auto", "no", "bf16", "fp16"}, default="auto"
+        Mixed precision of training.
+    checkpoint : path, optional
+        Folder for the state of the training; ``fit`` resumes from it when it is there.
+    progress : bool, default=False
+        Whether to show progress bars on stderr.
+    random_state : int, Generator, RandomState or None
+        Source of initial weights, batches and noise.
 
     Examples
     --------
@@ -108,6 +120,8 @@ class ConditionalDiffusion(CausalDiffAE):
     ----------
     graph : DAG, networkx.DiGraph or str
         Graph whose nodes are the label columns.
+    image_size : int, optional
+        Side length, only to check the images against.
     conditioning : {"adagn", "maps"}, default="adagn"
         How the labels condition the network.
     objective : {"epsilon", "v", "sample", "flow"}, default="epsilon"
@@ -118,12 +132,26 @@ class ConditionalDiffusion(CausalDiffAE):
         Solver.
     solver_steps : int, default=50
         Its steps.
-    max_steps, batch_size, learning_rate : optional
-        Optimisation.
-    image_size, guidance, condition_dropout : optional
-        As for :class:`CausalDiffAE`.
-    device, precision, checkpoint, progress, random_state
-        As for :class:`CausalDiffAE`.
+    max_steps : int, optional
+        Optimiser steps of the image network.
+    batch_size : int, optional
+        Images per step.
+    learning_rate : float, optional
+        Peak learning rate of the image network.
+    condition_dropout : float, optional
+        Share of whole conditions withheld in training; guidance other than 1 needs it.
+    guidance : float, default=1.0
+        Strength of the condition when predicting.
+    device : str, default="auto"
+        Where to train and answer.
+    precision : {"auto", "no", "bf16", "fp16"}, default="auto"
+        Mixed precision of training.
+    checkpoint : path, optional
+        Folder for the state of the training; ``fit`` resumes from it when it is there.
+    progress : bool, default=False
+        Whether to show progress bars on stderr.
+    random_state : int, Generator, RandomState or None
+        Source of initial weights, batches and noise.
     """
 
     def __init__(

@@ -81,6 +81,7 @@ class CausalLayer(nn.Module):
         Returns
         -------
         location : Tensor of shape (n, slot_dim)
+            What the noise is added to.
         log_scale : Tensor of shape (n, slot_dim) or None
             ``None`` for additive mechanisms.
         """
