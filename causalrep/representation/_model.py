@@ -8,7 +8,7 @@ abduction, intervention, prediction, sampling and files are here, and the causal
 from __future__ import annotations
 
 import os
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -104,7 +104,7 @@ class CounterfactualResult:
         return self._reconstruct()
 
 
-class CounterfactualImageModel(BaseEstimator):  # type: ignore[misc]
+class CounterfactualImageModel(BaseEstimator, ABC):  # type: ignore[misc]
     """Base of the image models; a subclass gives the recipe and the mechanism of the image.
 
     Attributes
@@ -446,7 +446,7 @@ class CounterfactualImageModel(BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"`n` must be at least 1, got {n}")
         values = do_values(do or {}, self.graph_, n)
         slots_of = {
-            node: self._filled(self.network_.standardise_labels_of(index, values[node]))
+            node: self._filled(self._standardised(index, values[node]))
             for index, node in enumerate(self.graph_.nodes)
             if node in values
         }
@@ -473,6 +473,9 @@ class CounterfactualImageModel(BaseEstimator):  # type: ignore[misc]
     @property
     def _guidance(self) -> float:
         return 1.0
+
+    def _standardised(self, index: int, values: Tensor) -> Tensor:
+        return self.network_.standardise_labels_of(index, values.to(self.network_.label_mean.device))
 
     def _filled(self, values: Tensor) -> Tensor:
         return values[:, None].expand(-1, self.network_.slot_shape[1]).to(self.network_.image_mean)
@@ -529,7 +532,7 @@ class CounterfactualImageModel(BaseEstimator):  # type: ignore[misc]
         "fill" writes the value into every number of the slot; "shift" moves all numbers so that
         their mean is the value, and keeps what the slot holds beside the label.
         """
-        wanted = self.network_.standardise_labels_of(index, values.to(self.network_.label_mean.device))
+        wanted = self._standardised(index, values)
         if self.recipe_.slot_mode == "fill":
             return self._filled(wanted)
         shift = wanted - factual.double().mean(-1)

@@ -82,7 +82,8 @@ def train(
         For the trainer; the checkpoint folder gets one folder per part of the training.
     """
     known = torch.from_numpy(~np.isnan(labels)).float()
-    standardised = torch.nan_to_num(network.standardise_labels(torch.from_numpy(labels))).float()
+    values = network.standardise_labels(torch.from_numpy(labels).to(network.label_mean.device))
+    standardised = torch.nan_to_num(values).float().cpu()
     data = {"images": images, "labels": standardised, "known": known}
 
     def run(part: str, stages: list[Stage], extra: dict[str, Tensor]) -> TrainingLog:

@@ -167,9 +167,12 @@ class StageRun:
                 part = self._backward(rows[share.start : share.stop], share)
             values = part if values is None else values + part
         limit = math.inf if self.stage.clip_norm is None else self.stage.clip_norm
-        norm = self._accelerator.clip_grad_norm_(self._parameters.values(), limit)
+        if self._accelerator.scaler is not None:
+            self._accelerator.unscale_gradients(self._stepper)
+        norm = nn.utils.clip_grad_norm_(self._parameters.values(), limit)
         self._stepper.step()
-        self._optimizer.zero_grad(set_to_none=True)
+        for parameter in self._parameters.values():
+            parameter.grad = None
         self.average.update(self.step)
         self.step += 1
         self._norms.append(norm)
