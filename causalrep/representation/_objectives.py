@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from causalrep.representation._network import ImageNetwork
 from causalrep.representation.modules import Condition
 from causalrep.representation.solvers import Process
-from causalrep.representation.trainer import draw_rows
+from causalrep.representation.trainer import draw_rows, steps_done
 
 __all__ = ["Dropout", "ImageObjective", "JointObjective", "LabelObjective", "MechanismObjective"]
 
@@ -239,7 +239,7 @@ class JointObjective(nn.Module):
         condition = self.dropout.apply(Condition.full(shown, code), generator)
         condition = Condition(condition.slots, code, condition.keep * labelled, condition.code_keep)
         losses = denoising_loss(network, self.process, x, condition, generator)
-        weight = self._warmup(batch)
+        weight = self._weight_at(steps_done(generator))
         error = 0.5 * ((slots - batch["labels"][..., None]) ** 2).mean(-1)
         losses["align"] = weight * self.align_weight * _known_mean(error, batch["known"], self.known_rate)
         spread = torch.ones_like(noise_mean) if variance is None else variance
@@ -249,11 +249,8 @@ class JointObjective(nn.Module):
             losses["code"] = self.code_weight * (code**2).mean()
         return losses
 
-    def _warmup(self, batch: Batch) -> Tensor | float:
-        step = batch.get("step")
-        if step is None or self.warmup_steps == 0:
-            return 1.0
-        return (step / self.warmup_steps).clamp(max=1.0)
+    def _weight_at(self, step: int | None) -> float:
+        return 1.0 if step is None or self.warmup_steps == 0 else min(1.0, step / self.warmup_steps)
 
 
 def denoising_loss(

@@ -18,7 +18,7 @@ trainable by a ``forward(batch, generator)`` that returns named losses:
 3.0
 """
 
-from causalrep.representation.trainer._chance import draw_rows
+from causalrep.representation.trainer._chance import draw_rows, steps_done
 from causalrep.representation.trainer._data import Data, TensorData
 from causalrep.representation.trainer._ema import MovingAverage
 from causalrep.representation.trainer._log import NonFiniteLossError, TrainingLog
@@ -34,4 +34,5 @@ __all__ = [
     "Trainer",
     "TrainingLog",
     "draw_rows",
+    "steps_done",
 ]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from causalrep.utils import DataError, keyed_seed, keyed_torch_generator
 
-__all__ = ["BatchGenerator", "RowOrder", "Share", "draw_rows", "held_out_rows", "split_batch"]
+__all__ = ["BatchGenerator", "RowOrder", "Share", "draw_rows", "held_out_rows", "split_batch", "steps_done"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,9 @@ class BatchGenerator(torch.Generator):
     As a plain generator it is a stream of its own for every share, so that no two processes draw
     the same noise. :func:`draw_rows` reads the stream of the whole batch instead.
     """
+
+    step: int | None = None
+    """Optimiser steps done before this call; None in a validation."""
 
     def key(self, share: Share, seed: int, *keys: object) -> BatchGenerator:
         """Go to the stream that `seed` and `keys` address, for the rows of `share`."""
@@ -106,6 +109,14 @@ def draw_rows(
         raise DataError(f"the first axis of `shape` must be the {rows} rows of the batch, got {shape[0]}")
     whole = sampler((share.total, *shape[1:]), generator=generator.batch, **options)
     return whole[share.start : share.stop]
+
+
+def steps_done(generator: torch.Generator | None) -> int | None:
+    """Return how many optimiser steps the stage has done, for losses whose weights depend on it.
+
+    None where nobody counts: in a validation, or with a plain generator.
+    """
+    return generator.step if isinstance(generator, BatchGenerator) else None
 
 
 class RowOrder:

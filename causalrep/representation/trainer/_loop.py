@@ -181,6 +181,7 @@ class StageRun:
 
     def _backward(self, rows: Tensor, share: Share) -> Tensor:
         generator = self._generator(share, self.stage.name, self.step)
+        generator.step = self.step
         values = self._losses(self._model, rows, generator)
         # Means over unequal shares add up to the mean over the batch; processes are averaged later.
         weight = (share.stop - share.start) * self._accelerator.num_processes / share.total

@@ -1,0 +1,138 @@
+"""The objectives: each term against its formula, each withheld part without influence."""
+
+import math
+
+import pytest
+import torch
+
+from causalrep.representation._images import ImageShape
+from causalrep.representation._network import Architecture, ImageNetwork, Topology
+from causalrep.representation._objectives import Dropout, ImageObjective, JointObjective, MechanismObjective
+from causalrep.representation.modules import Condition
+from causalrep.representation.solvers import RectifiedFlow, VariancePreserving
+from causalrep.representation.trainer import Stage, Trainer
+
+
+def network(**options: object) -> ImageNetwork:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return ImageNetwork(ImageShape(1, 16), Topology(((), (0,)), (0, 1)), Architecture(**options))  # type: ignore[arg-type]
+
+
+def batch(n: int = 6) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return {
+        "images": torch.rand(n, 1, 16, 16, generator=generator),
+        "labels": torch.randn(n, 2, generator=generator),
+        "known": torch.ones(n, 2),
+        "slots": torch.randn(n, 2, 1, generator=generator),
+    }
+
+
+def joint(net: ImageNetwork, **options: object) -> JointObjective:
+    settings = {"align_weight": 1.0, "kl_weight": 1.0, "warmup_steps": 0, "known_rate": 1.0, **options}
+    return JointObjective(net, VariancePreserving(), dropout=Dropout(), **settings)  # type: ignore[arg-type]
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def test_alignment_and_divergence_are_those_of_gaussians() -> None:
+    net = network(encodes="exogenous", stochastic=True, slot_dim=3)
+    rows = batch()
+    losses = joint(net)(rows, generator())
+    mean, variance = net.encode(net.standardise(rows["images"]))
+    assert variance is not None
+    standard = torch.distributions.Normal(0.0, 1.0)
+    kl = torch.distributions.kl_divergence(torch.distributions.Normal(mean, variance.sqrt()), standard)
+    torch.testing.assert_close(losses["kl"], kl.mean())
+    unit = torch.ones_like(mean)
+    prior = torch.distributions.Normal(rows["labels"][..., None].expand_as(mean), unit)
+    align = torch.distributions.kl_divergence(torch.distributions.Normal(net.layer(mean), unit), prior)
+    torch.testing.assert_close(losses["align"], align.mean())
+
+
+def test_weights_scale_their_own_term_only() -> None:
+    net = network(encodes="exogenous", stochastic=True)
+    one = joint(net)(batch(), generator())
+    other = joint(net, align_weight=3.0, kl_weight=0.5)(batch(), generator())
+    torch.testing.assert_close(other["align"], 3.0 * one["align"])
+    torch.testing.assert_close(other["kl"], 0.5 * one["kl"])
+    torch.testing.assert_close(other["denoising"], one["denoising"])
+
+
+def test_weights_warm_up_with_the_steps_of_the_trainer() -> None:
+    net = network(encodes="exogenous", stochastic=True)
+    seen: list[tuple[float, float]] = []
+
+    class Probe(JointObjective):
+        def _weight_at(self, step: int | None) -> float:
+            seen.append((-1 if step is None else step, super()._weight_at(step)))
+            return seen[-1][1]
+
+    settings = {"align_weight": 1.0, "kl_weight": 1.0, "warmup_steps": 4, "known_rate": 1.0}
+    probe = Probe(net, VariancePreserving(), dropout=Dropout(), **settings)  # type: ignore[arg-type]
+    Trainer(device="cpu").run([Stage("joint", probe, max_steps=6, batch_size=2)], batch())
+    assert seen == [(0, 0.0), (1, 0.25), (2, 0.5), (3, 0.75), (4, 1.0), (5, 1.0)]
+
+
+def test_unlabelled_rows_are_denoised_without_their_slots() -> None:
+    net = network(encodes="exogenous", stochastic=True, conditioning="adagn")
+    with torch.no_grad():
+        for p in net.image.parameters():  # type: ignore[attr-defined]
+            p.add_(0.01)  # wake the zero-initialised output, so that the condition can be seen
+    rows = batch()
+    rows["known"] = torch.zeros(6, 2)
+    blind = joint(net)(rows, generator())
+    with torch.no_grad():
+        for p in net.encoder.parameters():
+            p.mul_(1.5)
+    assert torch.equal(blind["denoising"], joint(net)(rows, generator())["denoising"])
+    rows["known"] = torch.ones(6, 2)
+    assert not torch.equal(blind["denoising"], joint(net)(rows, generator())["denoising"])
+
+
+@pytest.mark.parametrize("mechanism", ["additive", "affine"])
+def test_mechanisms_are_fitted_by_likelihood(mechanism: str) -> None:
+    net = network(mechanism=mechanism)
+    rows = batch()
+    losses = MechanismObjective(net)(rows, generator())
+    assert list(losses) == ["node1"]
+    x, y = rows["labels"][:, 0, None, None], rows["labels"][:, 1, None]
+    location, log_scale = net.layer.location_scale(1, x)
+    if log_scale is None:
+        expected = ((y - location) ** 2).mean()
+    else:
+        normal = torch.distributions.Normal(location, log_scale.exp())
+        expected = -normal.log_prob(y).mean() - 0.5 * math.log(2 * math.pi)
+    torch.testing.assert_close(losses["node1"], expected)
+
+
+def test_a_row_without_a_parent_label_does_not_teach_the_mechanism() -> None:
+    net = network()
+    rows = batch()
+    rows["known"][2, 0] = 0
+    base = MechanismObjective(net)(rows, generator())["node1"]
+    rows["labels"][2] += 50.0
+    assert torch.equal(base, MechanismObjective(net)(rows, generator())["node1"])
+
+
+def test_the_denoising_loss_of_a_blind_network_is_the_power_of_the_target() -> None:
+    # At the start the output is zero, so the loss is the mean square of noise - x: 1 + E[x^2].
+    net = network()
+    rows = batch(512)
+    losses = ImageObjective(net, RectifiedFlow(), dropout=Dropout())(rows, generator())
+    power = float((net.standardise(rows["images"]) ** 2).mean())
+    # 512 * 256 terms of variance 2 + 4 E[x^2], about 3.3, have a standard error of 0.005.
+    assert float(losses["denoising"].detach()) == pytest.approx(1 + power, abs=0.02)
+
+
+def test_dropout_withholds_the_share_that_was_asked_for() -> None:
+    condition = Condition.full(torch.zeros(4000, 5, 1), torch.zeros(4000, 2))
+    dropped = Dropout(slot=0.2, all_slots=0.3, code=0.4).apply(condition, generator())
+    # Standard errors: slots sqrt(.56 * .44 / 4000) (rows are dropped together), code sqrt(.6 * .4 / 4000).
+    assert float(dropped.keep.mean()) == pytest.approx(0.8 * 0.7, abs=4 * 0.008)
+    assert float(dropped.code_keep.mean()) == pytest.approx(0.6, abs=4 * 0.008)
+    whole_rows = (dropped.keep.sum(1) == 0).double().mean()
+    assert float(whole_rows) == pytest.approx(0.3 + 0.7 * 0.2**5, abs=4 * 0.0073)
