@@ -26,7 +26,7 @@ COLUMNS = (*scene.LABELS, "background", "hue")
 SMALLEST = 16
 
 _ROWS_PER_CHUNK = 512
-_STEPS = 8
+_STEPS = 5
 #: A thing counts as seen if it explains this share of the contrast that its template has.
 _SEEN = 0.25
 #: How near, in pixels, an end of the shadow may come to the border before it may as well lie outside.

@@ -176,6 +176,16 @@ def test_pixel_noise_is_kept_in_the_counterfactual():
     assert imagined["image"][:, :, :-2].tobytes() == factual["image"][:, :, :-2].tobytes()
 
 
+def test_pixel_noise_is_abducted_from_the_picture_alone():
+    world = pendulum(32, pixel_noise=0.02)
+    factual = world.sample(16, random_state=9)
+    assert factual["image"].min() >= 0
+    assert factual["image"].max() <= 1
+    same = world.counterfactual(dict(factual), do={"angle": factual["angle"]})
+    # the picture less its own drawing is added to a drawing that is the same up to rounding
+    assert same["image"] == pytest.approx(factual["image"], abs=1e-5)
+
+
 def test_seeds_decide_every_byte(world):
     one, two, other = (world.sample(8, random_state=seed) for seed in (0, 0, 1))
     assert all(one[node].tobytes() == two[node].tobytes() for node in one)
@@ -211,6 +221,40 @@ def test_deterministic_world_is_white_with_a_firebrick_bob():
     column, row = (10 + 8 * math.sin(theta)) / 20 * 96, (21 - 10.5 + 8 * math.cos(theta)) / 22 * 96
     bob = image[:, int(row), int(column)] * 255
     assert bob == pytest.approx((178, 34, 34), abs=1e-3)
+
+
+def test_things_are_drawn_where_the_equations_say():
+    angle, light = np.array([-38.0, -11.0, 0.0, 23.0, 43.0]), np.array([75.0, 90.0, 100.0, 115.0, 130.0])
+    rows = {"angle": angle, "light": light, "length": np.full(5, 4.4), "position": np.full(5, 8.7)}
+    images = pendulum(96, nuisance=False).render(rows)
+    x, y = (np.arange(96) + 0.5) * 20 / 96, 21 - (np.arange(96) + 0.5) * 22 / 96
+    area = (20 / 96) * (22 / 96)
+    red, green, blue = images.transpose(1, 0, 2, 3)
+    theta, phi = np.pi * angle / 200, np.pi * light / 200
+    # firebrick less its darkest channel is the bob alone, red less blue above it the light alone
+    bob = (red - green)[:, 40:] / (144 / 255)
+    bob_x, bob_y = centroid(bob, x, y[40:])
+    assert bob_x == pytest.approx(10 + 8 * np.sin(theta), abs=0.01)
+    assert bob_y == pytest.approx(10.5 - 8 * np.cos(theta), abs=0.01)
+    assert bob.sum(axis=(1, 2)) * area == pytest.approx(math.pi * 1.5**2, rel=0.01)
+    sun = (1 - blue)[:, :20]
+    sun_x, sun_y = centroid(sun, x, y[:20])
+    assert sun_x == pytest.approx(10 + 10 / np.tan(phi), abs=0.01)
+    # what is left below y = 21 of a disc of radius 3 around 20.5: half of it and a strip 0.5 high
+    part = math.pi * 4.5 + 0.5 * math.sqrt(9 - 0.25) + 9 * math.asin(0.5 / 3)
+    assert sun.sum(axis=(1, 2)) * area == pytest.approx(part, rel=0.01)
+    assert (sun_y < 20.5).all()
+    ground = 1 - red[:, 88:]
+    assert centroid(ground, x, y[88:]) == pytest.approx(np.array([[8.7] * 5, [-0.5] * 5]), abs=0.03)
+    assert ground.sum(axis=(1, 2)) * area == pytest.approx(4.4 * 22 * 3 / 72, rel=1e-3)
+    # the rod: black from the pivot down to the bob's outline, its end cut straight
+    rod = (1 - red)[:, 40:88] - (1 - 178 / 255) * bob[:, :48]
+    assert rod.sum(axis=(1, 2)) * area == pytest.approx(6.5 * 22 * 3 / 72, rel=0.03)
+
+
+def centroid(weight, x, y):
+    total = weight.sum(axis=(1, 2))
+    return weight.sum(axis=1) @ x / total, weight.sum(axis=2) @ y / total
 
 
 def test_bigger_pictures_average_to_smaller_ones(samples):
@@ -374,8 +418,3 @@ def test_published_things_stand_where_ours_do(published):
     # the published ends of the shadow are snapped to whole pixels of 0.27
     assert dark.sum(axis=1)[inside] * 20 / 74.4 == pytest.approx(labels[inside, 2], abs=0.27)
     assert (dark @ x / dark.sum(axis=1))[inside] == pytest.approx(labels[inside, 3], abs=0.14)
-
-
-def centroid(weight, x, y):
-    total = weight.sum(axis=(1, 2))
-    return weight.sum(axis=1) @ x / total, weight.sum(axis=2) @ y / total
