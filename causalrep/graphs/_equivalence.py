@@ -18,7 +18,7 @@ References
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -115,28 +115,34 @@ def meek_closure(store: EdgeStore) -> EdgeStore:
 
 def _closure(store: EdgeStore, *, check_cycles: bool) -> EdgeStore:
     graph = PartialOrientation.of(store)
-    frontier: Iterable[tuple[int, int]] = store.pairs(TAIL, TAIL)
-    contested: set[tuple[int, int]] = set()
+    # What was passed over may have ceased to contradict itself when other edges were directed.
+    while _sweep(graph, check_cycles=check_cycles) == {"directed", "passed over"}:
+        pass
+    return graph.store()
+
+
+def _sweep(graph: PartialOrientation, *, check_cycles: bool) -> set[str]:
+    """Look at every undecided edge, then at those that a new direction touches; say what happened."""
+    happened = set()
+    frontier = {(a, b) for a, row in enumerate(graph.undecided) for b in row if a < b}
     while frontier:
         # All edges of a round are judged on the same state, so that the order of nodes cannot matter.
-        candidates = {(min(edge), max(edge)) for edge in frontier} - contested
-        chosen = []
-        for a, b in sorted(candidates):
-            ways = [way for way in ((a, b), (b, a)) if graph.is_forced(*way)]
-            if len(ways) == 2:
-                contested.add((a, b))
-            chosen += ways if len(ways) == 1 else []
+        forced = [[way for way in ((a, b), (b, a)) if graph.is_forced(*way)] for a, b in sorted(frontier)]
+        chosen = [ways[0] for ways in forced if len(ways) == 1]
         if check_cycles:
             trial = PartialOrientation.of(graph.store())
             for way in chosen:
                 trial.orient(*way)
             cyclic = set(_cyclic_edges(trial.store()))
-            contested.update((min(way), max(way)) for way in chosen if way in cyclic)
             chosen = [way for way in chosen if way not in cyclic]
+        if len(chosen) < sum(map(bool, forced)):
+            happened.add("passed over")
         for way in chosen:
             graph.orient(*way)
-        frontier = [edge for way in chosen for edge in graph.touched_by(*way)]
-    return graph.store()
+            happened.add("directed")
+        touched = (edge for way in chosen for edge in graph.touched_by(*way))
+        frontier = {(min(edge), max(edge)) for edge in touched}
+    return happened
 
 
 def _cyclic_edges(store: EdgeStore) -> list[tuple[int, int]]:

@@ -1,9 +1,10 @@
 """Separation by reachability over walks: one pass answers for all targets at once.
 
-A walk is open given Z iff each collider on it is an ancestor of Z (or in Z) and no other inner node
-is in Z. Whether it may go on depends only on where it is and on whether it came in by an arrowhead,
-so a search over these 2 n states decides separation in O(n_nodes + n_edges). Edges without circles
-are all that is needed, which covers d-separation in DAGs and m-separation in mixed graphs alike.
+A walk, which unlike a path may visit a node again, is open given Z iff its inner nodes that are in Z
+are just its colliders. (A path whose collider is only an ancestor of Z becomes such a walk by a
+detour down to Z and back.) Whether a walk may go on depends only on where it is and on whether it
+came in by an arrowhead, so a search over these 2 n states decides separation in
+O(n_nodes + n_edges), for d-separation in DAGs and m-separation in mixed graphs without circles alike.
 
 References
 ----------
@@ -51,7 +52,6 @@ def connected(
     """
     by_tail, by_arrow = store.derived(_walks)
     in_given = flags(store.n_nodes, given)
-    opens = closure(given, store.lists(ARROW, TAIL))
     wanted = flags(store.n_nodes, list(targets))
     found = bytearray(store.n_nodes)
     stack = [2 * source for source in sources]
@@ -65,8 +65,8 @@ def connected(
             if wanted[node]:
                 break
             steps.append(by_tail[node])
-        # By an arrowhead out of an arrowhead the node is a collider, otherwise it must not be given.
-        if opens[node] if state & 1 else not in_given[node]:
+        # In and out by arrowheads the node is a collider, which must be given; else it must not be.
+        if in_given[node] == state & 1:
             steps.append(by_arrow[node])
         for step in steps:
             for after in step:

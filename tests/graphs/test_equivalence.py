@@ -5,7 +5,7 @@ import time
 from itertools import combinations, permutations, product
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from causalrep.graphs import CPDAG, DAG, PDAG
@@ -118,7 +118,12 @@ def test_the_fourth_rule_is_needed_with_background_knowledge():
     assert ("A", "B") in g.meek_closure().directed_edges
 
 
+# Here an edge that is forced both ways at first is forced only one way after others were directed.
+_CONTRADICTORY = "0 -> 2; 1 -> 4; 2 -> 3; 0 -> 5; 1 -- {2 3 5}; 0 -- {3 4}; 2 -- {4 5}; {3 4} -- 5"
+
+
 @given(pdags(max_nodes=5))
+@example(PDAG.from_string(_CONTRADICTORY))
 def test_closure_keeps_skeleton_and_directions_and_is_idempotent(g):
     closed = g.meek_closure()
     assert g.directed_edges <= closed.directed_edges
