@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from causalrep.discovery._knowledge import Constraints
 from causalrep.discovery._search import CanonicalTest, Ints, Winners, neighbourhood_questions, weakest_tests
 from causalrep.discovery._skeleton import Skeleton
-from causalrep.graphs import CPDAG, PDAG
+from causalrep.graphs import PDAG
 from causalrep.utils import GraphError
 
 __all__ = ["Conflict", "Evidence", "find_evidence", "orient_edges"]
@@ -161,18 +161,14 @@ def orient_edges(
     draft = _Draft(skeleton, constraints, names)
     draft.apply_knowledge()
     draft.place_colliders(evidence)
-    graph = draft.graph(nodes).meek_closure()
-    conflicts = draft.conflicts
+    graph, conflicts = draft.graph(nodes).meek_closure(), draft.conflicts
     try:
-        return CPDAG(graph.directed_edges, graph.undirected_edges, graph.nodes), tuple(conflicts)
-    except GraphError:
-        pass
-    try:
-        graph.consistent_extension()
+        equivalence_class = graph.to_cpdag()
     except GraphError:
         ends = {node for edge in graph.undirected_edges for node in edge}
         conflicts.append(Conflict("extension", tuple(name for name in names if name in ends), None))
-    return graph, tuple(conflicts)
+        return graph, tuple(conflicts)
+    return equivalence_class if equivalence_class == graph else graph, tuple(conflicts)
 
 
 class _Draft:

@@ -314,6 +314,8 @@ def _checked_knowledge(knowledge: Knowledge | None) -> Knowledge | None:
 
 def _in_order(skeleton: Skeleton, place: Ints, names: tuple[Hashable, ...]) -> SeparatingSets:
     """Return the separating sets with variable k renumbered to ``place[k]``."""
+    if np.array_equal(place, np.arange(len(names))):
+        return SeparatingSets(names, skeleton.pairs, skeleton.sets)
     pairs = np.sort(place[skeleton.pairs], axis=1)
     sets = np.where(skeleton.sets >= 0, place[skeleton.sets], len(names))
     sets = np.sort(sets, axis=1)

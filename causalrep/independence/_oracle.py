@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from causalrep.graphs import DAG
+from causalrep.graphs import DAG, NodeSet
 from causalrep.independence._arrays import Array, named_matrix
 from causalrep.independence._base import CITest, CITestBatch
 from causalrep.utils import DataError, UnknownNameError
@@ -51,12 +51,12 @@ class Oracle(CITest):
 
     Notes
     -----
-    The p-value is 1 for independence and 0 for dependence, the statistic 0 or infinite. A test costs
-    one walk over the graph; answers are remembered.
+    The p-value is 1 for independence and 0 for dependence, the statistic 0 or infinite. One walk over
+    the graph answers for all nodes at once, given one node and one set, and is remembered.
 
     Examples
     --------
-    >>> from causalrep.graphs import DAG
+    >>> from causalrep.graphs import DAG, NodeSet
     >>> from causalrep.independence import Oracle
     >>> oracle = Oracle(DAG.from_string("X -> C <- Y; C -> S"))
     >>> oracle.test("X", "Y").pvalue, oracle.test("X", "Y", ["S"]).pvalue
@@ -78,7 +78,7 @@ class Oracle(CITest):
         hidden = {*self.latent, *self.selection}
         self.names_ = tuple(node for node in dag.nodes if node not in hidden)
         self._anchor = np.empty(0)
-        self._known: dict[tuple[int, ...], bool] = {}
+        self._known: dict[tuple[int, ...], NodeSet[Hashable]] = {}
 
     def fit(self, X: Any = None) -> Oracle:
         """Return the oracle as it is: it needs no data, and of those given only the columns are compared.
@@ -110,7 +110,7 @@ class Oracle(CITest):
     def _evaluate(self, i: Array, j: Array, S: tuple[Array, ...]) -> CITestBatch:
         questions = np.stack([np.minimum(i, j), np.maximum(i, j), *S], axis=1)
         questions[:, 2:].sort(axis=1)
-        separated = np.array([self._separated(tuple(row)) for row in questions.tolist()], dtype=bool)
+        separated = np.array([self._separated(*row) for row in questions.tolist()], dtype=bool)
         return CITestBatch(
             statistic=np.where(separated, 0.0, math.inf),
             pvalue=separated.astype(np.float64),
@@ -118,8 +118,8 @@ class Oracle(CITest):
             flag=np.zeros(len(separated), dtype=np.int8),
         )
 
-    def _separated(self, question: tuple[int, ...]) -> bool:
-        if question not in self._known:
-            x, y, *given = (self.names_[k] for k in question)
-            self._known[question] = self.dag.is_separated([x], [y], [*given, *self.selection])
-        return self._known[question]
+    def _separated(self, x: int, y: int, *given: int) -> bool:
+        if (x, *given) not in self._known:
+            conditions = [*(self.names_[k] for k in given), *self.selection]
+            self._known[x, *given] = self.dag.separated_from([self.names_[x]], conditions)
+        return self.names_[y] in self._known[x, *given]

@@ -111,6 +111,14 @@ def test_a_pair_forbidden_both_ways_is_a_collider_only_on_evidence(text, rule):
     assert ("A", "C") not in pc.sepsets_
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_a_pair_that_nothing_separates_but_knowledge_is_no_evidence(rule):
+    dag = DAG.from_string("A -> B -> C; A -> C")
+    knowledge = Knowledge(forbidden=[("A", "C"), ("C", "A")])
+    pc = PC(test=Oracle(dag), knowledge=knowledge, collider_rule=rule).fit()
+    assert pc.graph_ == PDAG(undirected=[("A", "B"), ("B", "C")])
+
+
 def test_a_required_edge_that_the_data_reject_is_kept_and_reported():
     dag = DAG.from_string("A -> B -> C")
     pc = PC(test=Oracle(dag), knowledge=Knowledge(required=[("A", "C")])).fit()

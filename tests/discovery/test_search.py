@@ -99,13 +99,21 @@ def test_windows_and_blocks_do_not_matter(monkeypatch, size):
     assert whole.n_tests == 9 * 8 * comb(7, size)
 
 
-def test_ties_go_to_the_set_that_comes_first():
-    R = np.full((5, 5), 0.5) + 0.5 * np.eye(5)  # all sets of one size look the same
-    test = CanonicalTest(FisherZ.from_correlation(R, 100), np.arange(5))
-    adjacent = ~np.eye(5, dtype=bool)
-    found = weakest_tests(test, neighbourhood_questions(adjacent, adjacent, 2), 2)
+@pytest.mark.parametrize("chunk", [2**20, 8 * 30])
+def test_ties_go_to_the_set_that_comes_first(monkeypatch, chunk):
+    monkeypatch.setattr(_fisherz, "_HOST_BYTES", chunk)
+    R = np.full((6, 6), 0.5) + 0.5 * np.eye(6)  # all sets of one size look the same
+    test = CanonicalTest(FisherZ.from_correlation(R, 100), np.arange(6))
+    everyone = ~np.eye(6, dtype=bool)
+    found = weakest_tests(test, neighbourhood_questions(everyone, everyone, 2), 2)
     for i, j, S in zip(found.i, found.j, found.sets, strict=True):
-        assert S.tolist() == [k for k in range(5) if k not in (i, j)][:2]
+        assert S.tolist() == [k for k in range(6) if k not in (i, j)][:2]
+    # 0 offers {4}, 1 offers {2}: the tie is between the two ends.
+    few = np.zeros((6, 6), dtype=bool)
+    for a, b in ((0, 1), (0, 4), (1, 2)):
+        few[a, b] = few[b, a] = True
+    found = weakest_tests(test, neighbourhood_questions(few, few, 1), 1)
+    assert dict(zip(zip(found.i, found.j, strict=True), found.sets.tolist(), strict=True))[0, 1] == [2]
 
 
 def test_tests_that_cannot_be_made_are_counted_and_never_win():

@@ -1,5 +1,7 @@
 """Data that a test must refuse, repair or flag, each with a message that names the culprit."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -184,6 +186,20 @@ def test_linear_combinations_are_named():
     assert test.test("e", "b", ["a"]).flag is Flag.OK
     with pytest.warns(CITestWarning, match=r"'e' is a linear function of \['a', 'c'\]"):
         FisherZ.from_correlation(np.corrcoef(data.to_numpy().T), n=50, names=list("abcde"))
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_residual_variances_below_their_own_rounding_error_are_flagged(k):
+    # q is k up to 1e-4 e, so the pivot of {k, q} is 1e-8; i is e up to 3e-5, so its residual variance is
+    # 1e-9: larger than what counts as zero, but smaller than its rounding error of 2e-16 / 1e-8.
+    rng = np.random.default_rng(0)
+    kept, e, i, j, other = rng.normal(size=(5, 1000))
+    X = np.column_stack([e + 3e-5 * i, j, kept, kept + 1e-4 * e, other])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CITestWarning)
+        test = FisherZ().fit(X)
+    assert test.test(0, 1, [2, 3, 4][:k]).flag is Flag.SINGULAR
+    assert test.test(4, 1, [2, 3]).flag is Flag.OK
 
 
 def test_more_columns_than_rows_is_no_collinearity():
