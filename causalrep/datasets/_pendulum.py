@@ -87,8 +87,8 @@ def pendulum(size: int = 32, nuisance: bool = True, *, pixel_noise: float = 0.0)
     short shadow may lie within one pixel, which leaves its position open by up to 0.15. With
     pixel noise 0.02 the mean absolute errors are, in the order angle, light, length, position,
     0.08, 0.07, 0.03, 0.02 at 16 px; 0.03, 0.03, 0.02, 0.01 at 32 px; and 0.01 or less at 64 px. What
-    cannot be seen is NaN: length and position where the shadow leaves the image (2 to 3 % of
-    images), length where the shadow is drawn with the least length of 1 (1 %).
+    cannot be seen is NaN: length and position where the shadow leaves the image (about 3 % of
+    images), length where the shadow is drawn with the least length of 1 (1 to 2 %).
 
     References
     ----------
