@@ -113,6 +113,10 @@ class MissingDependencyError(CausalRepError, ImportError):
 
 
 def suggestion(name: Hashable, known: Iterable[Hashable]) -> str:
-    """Return ``" (did you mean 'x'?)"`` for the nearest known name, or an empty string."""
-    close = difflib.get_close_matches(str(name), [str(item) for item in known], n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    """Return ``" (did you mean 'x'?)"`` for the nearest known name, or an empty string.
+
+    Upper and lower case are taken as the same, so that a slip of the shift key is recognised.
+    """
+    by_folded = {str(item).casefold(): str(item) for item in known}
+    close = difflib.get_close_matches(str(name).casefold(), by_folded, n=1)
+    return f" (did you mean {by_folded[close[0]]!r}?)" if close else ""

@@ -53,6 +53,10 @@ def test_unknown_name_lists_at_most_twenty():
     assert str(error).endswith("19, ...")
 
 
+def test_suggestion_does_not_mind_upper_and_lower_case():
+    assert suggestion("y", ["X", "Y"]) == " (did you mean 'Y'?)"
+
+
 def test_suggestion_is_empty_when_nothing_is_near():
     assert suggestion("treatment", ["x", "y"]) == ""
 
