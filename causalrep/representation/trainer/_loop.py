@@ -152,20 +152,17 @@ class StageRun:
         patience = self.stage.patience
         return self.step >= self.stage.max_steps or (patience is not None and self.misses >= patience)
 
-    # ------------------------------------------------------------------ the step
-
     def advance(self) -> None:
         """Do one optimiser step; nothing waits for the device."""
         rate = self.stage.learning_rate_at(self.step)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         rows = self._order.batch(self.step)
-        values: Tensor | None = None
-        for share in self._shares:
-            last = share is self._shares[-1]
-            with contextlib.nullcontext() if last else self._accelerator.no_sync(self._model):
-                part = self._backward(rows[share.start : share.stop], share)
-            values = part if values is None else values + part
+        parts = []
+        for share in self._shares[:-1]:
+            with self._accelerator.no_sync(self._model):
+                parts.append(self._backward(rows, share))
+        parts.append(self._backward(rows, self._shares[-1]))
         limit = math.inf if self.stage.clip_norm is None else self.stage.clip_norm
         if self._accelerator.scaler is not None:
             self._accelerator.unscale_gradients(self._stepper)
@@ -176,13 +173,12 @@ class StageRun:
         self.average.update(self.step)
         self.step += 1
         self._norms.append(norm)
-        if values is not None:
-            self._pending.append(values)
+        self._pending.append(sum(parts[1:], start=parts[0]))
 
-    def _backward(self, rows: Tensor, share: Share) -> Tensor:
+    def _backward(self, batch: Tensor, share: Share) -> Tensor:
         generator = self._generator(share, self.stage.name, self.step)
         generator.step = self.step
-        values = self._losses(self._model, rows, generator)
+        values = self._losses(self._model, batch[share.start : share.stop], generator)
         # Means over unequal shares add up to the mean over the batch; processes are averaged later.
         weight = (share.stop - share.start) * self._accelerator.num_processes / share.total
         if weight != 1:
@@ -217,8 +213,6 @@ class StageRun:
         if device.type == "cuda":
             torch.cuda.manual_seed(generator.local_seed)
         return generator
-
-    # ------------------------------------------------------------------ the log
 
     def collect(self) -> None:
         """Bring the losses since the last call to the host.
@@ -269,8 +263,6 @@ class StageRun:
                     "change buffers in place, for example with `copy_`"
                 )
 
-    # ------------------------------------------------------------------ early stopping
-
     @property
     def validation_due(self) -> bool:
         """Whether the averaged weights are to be tried on the held-out rows now."""
@@ -307,8 +299,6 @@ class StageRun:
         if world > 1:
             total = self._accelerator.reduce(total, reduction="sum")
         return [value / len(self._held_out) for value in total.double().tolist()]
-
-    # ------------------------------------------------------------------ begin and end
 
     def finish(self) -> None:
         """Leave the averaged weights, or the best ones, in the module."""

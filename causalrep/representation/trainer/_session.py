@@ -57,14 +57,14 @@ def resolve_precision(precision: str, device: torch.device) -> str:
 @contextlib.contextmanager
 def open_session(device: torch.device, precision: str) -> Iterator[Any]:
     """Yield an :class:`accelerate.Accelerator`, with all global state restored at the end."""
-    index = device.index if device.index is not None else 0
     cuda = device.type == "cuda"
-    with (
-        _own_accelerate_state(),
-        torch.cuda.device(device.index) if cuda and device.index is not None else contextlib.nullcontext(),
-        torch.random.fork_rng(devices=[index] if cuda else []),
-    ):
-        yield _accelerator(device, precision)
+    chosen = (
+        torch.cuda.device(device.index) if cuda and device.index is not None else contextlib.nullcontext()
+    )
+    with _own_accelerate_state(), chosen:
+        accelerator = _accelerator(device, precision)
+        with torch.random.fork_rng(devices=[torch.cuda.current_device()] if cuda else []):
+            yield accelerator
 
 
 def _accelerator(device: torch.device, precision: str) -> Any:

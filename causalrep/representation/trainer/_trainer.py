@@ -70,6 +70,12 @@ class Trainer:
     DeviceError
         If the device, or its precision, does not exist here.
 
+    Notes
+    -----
+    Several processes agree with one up to the order of summation. Where the loss does not depend on a
+    parameter at all, as on a bias before a normalisation, the gradient is nothing but rounding error,
+    and Adam turns it into steps of full size: leave such parameters out where agreement matters.
+
     Examples
     --------
     >>> import torch

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from causalrep.representation.trainer import NonFiniteLossError, Stage, TensorData, Trainer
-from causalrep.representation.trainer._chance import RowOrder
+from causalrep.representation.trainer._chance import RowOrder, steps_done
 from causalrep.utils import CheckpointError, DataError, DeviceError
 
 
@@ -47,9 +47,6 @@ def equal(first, second) -> bool:
 def course(log):
     """The log without the clock."""
     return [{k: v for k, v in row.items() if k != "seconds"} for row in [*log.rows, *log.validations]]
-
-
-# ---------------------------------------------------------------------- what one stage does
 
 
 def test_loss_falls(toy):
@@ -155,6 +152,22 @@ def test_log_holds_means_over_its_windows_and_a_last_short_one(toy):
     assert log["seconds"] == sorted(log["seconds"])
 
 
+def test_module_can_ask_how_many_steps_are_done():
+    class Asks(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.p, self.seen = nn.Parameter(torch.ones(1)), []
+
+        def forward(self, _batch, generator):
+            self.seen.append(steps_done(generator))
+            return {"a": self.p.sum()}
+
+    net = Asks()
+    stage = Stage("s", net, max_steps=3, batch_size=2, gradient_accumulation=2, patience=1, validate_every=3)
+    train([stage], {"x": torch.zeros(8)})
+    assert net.seen == [0, 0, 1, 1, 2, 2, None]  # the last is the validation
+
+
 def test_losses_are_read_only_when_the_log_is_written(toy, monkeypatch):
     """Every read waits for the device; their number must not grow with the steps."""
 
@@ -177,9 +190,6 @@ def test_losses_are_read_only_when_the_log_is_written(toy, monkeypatch):
         return count
 
     assert reads(10) == reads(30)
-
-
-# ---------------------------------------------------------------------- chance and surroundings
 
 
 def test_seed_decides_everything(toy):
@@ -232,9 +242,6 @@ def test_trainers_of_different_precision_share_a_process(toy):
     for name, tensor in ends[1].items():
         assert tensor.dtype == torch.float32
         torch.testing.assert_close(tensor, ends[0][name], rtol=0, atol=0.05)
-
-
-# ---------------------------------------------------------------------- stages
 
 
 def test_stages_run_in_order_and_each_starts_from_the_average_before(toy):
@@ -317,9 +324,6 @@ def test_patience_survives_an_interruption(tmp_path):
     again = train([overshoot(resumed)], {"x": torch.zeros(20)}, checkpoint=tmp_path)
     assert torch.equal(net.p, resumed.p)
     assert course(log) == course(again)
-
-
-# ---------------------------------------------------------------------- interruption
 
 
 def interrupt(stage, step, action=None):
@@ -421,9 +425,6 @@ def test_no_checkpoint_before_its_time(toy, tmp_path):
     assert folder.exists()
 
 
-# ---------------------------------------------------------------------- checkpoints that do not fit
-
-
 @pytest.fixture(scope="module")
 def stopped(toy, tmp_path_factory):
     folder = tmp_path_factory.mktemp("stopped")
@@ -518,9 +519,6 @@ def test_missing_tensor_is_refused(toy, stopped, tmp_path, name):
     folder.write(identity, state)
     with pytest.raises(CheckpointError, match=name):
         refused(toy.make_stages(toy.make_net()), toy.make_data(), tmp_path)
-
-
-# ---------------------------------------------------------------------- what goes wrong in a module
 
 
 class Breaking(nn.Module):
@@ -618,9 +616,6 @@ def test_buffer_that_is_replaced_is_named():
         train([Stage("s", Replaces(), max_steps=5, batch_size=1)], {"x": torch.zeros(1)})
 
 
-# ---------------------------------------------------------------------- bad arguments
-
-
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 @pytest.mark.parametrize("device", ["cuda", "cuda:3", torch.device("cuda")])
 def test_missing_device_is_named_at_once(device):
@@ -676,6 +671,7 @@ def test_progress_goes_to_stderr_only_when_asked(toy, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's compiler looks at it, and ignores it too
 def test_compiled_training_is_the_same(toy):
     from torch._dynamo.utils import counters
 
@@ -687,3 +683,19 @@ def test_compiled_training_is_the_same(toy):
         assert not any("forward" in vars(part) for part in net.modules())
     for first, second in zip(*(net.parameters() for net in nets), strict=True):
         torch.testing.assert_close(first, second, rtol=0, atol=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA")
+@pytest.mark.parametrize("precision", ["no", "bf16", "fp16"])
+def test_cuda_training_follows_the_cpu_and_resumes(toy, tmp_path, precision):
+    net, stopped, resumed = (toy.make_net() for _ in range(3))
+    train(toy.make_stages(net, first=40), toy.make_data(), device="cuda", precision=precision)
+    options = {"device": "cuda", "precision": precision, "checkpoint": tmp_path}
+    with pytest.raises(KeyboardInterrupt):
+        train(toy.make_stages(stopped, first=40), toy.make_data(), on_step=interrupt("all", 25), **options)
+    train(toy.make_stages(resumed, first=40), toy.make_data(), **options)
+    for name, tensor in net.state_dict().items():
+        assert tensor.device.type == "cuda"
+        # The same noise on the same device; kernels may sum in another order each time.
+        torch.testing.assert_close(resumed.state_dict()[name], tensor, rtol=0, atol=1e-4)
