@@ -218,8 +218,8 @@ class _Draft:
 
     def _place(self, i: int, k: int, j: int, pvalue: float) -> None:
         for end in (i, j):
-            # k may lead to the end by an arrow or a longer path, or knowledge may forbid end -> k.
-            if self.constraints.forbidden[end, k] or self._reaches(k, {end}):
+            # By an arrow, which may come from knowledge, or by a longer path, with which end -> k is a cycle.
+            if self._reaches(k, {end}):
                 against = (self.names[k], self.names[end])
                 self._report("collider", (i, k, j), pvalue, against)
                 return
