@@ -126,6 +126,8 @@ class ConditionalDiffusion(CausalDiffAE):
         How the labels condition the network.
     objective : {"epsilon", "v", "sample", "flow"}, default="epsilon"
         What the network predicts.
+    mechanism : {"additive", "affine"}, default="additive"
+        Form of the causal mechanisms among the labels.
     nuisance_dim : int, default=0
         Numbers of a nuisance code.
     solver : {"ddim", "heun", "obelm"}, default="ddim"
@@ -161,6 +163,7 @@ class ConditionalDiffusion(CausalDiffAE):
         image_size: int | None = None,
         conditioning: Literal["maps", "adagn"] = "adagn",
         objective: Literal["flow", "epsilon", "v", "sample"] = "epsilon",
+        mechanism: Literal["additive", "affine"] = "additive",
         nuisance_dim: int = 0,
         solver: Literal["obelm", "ddim", "heun"] = "ddim",
         solver_steps: int = 50,
@@ -177,7 +180,7 @@ class ConditionalDiffusion(CausalDiffAE):
     ) -> None:
         super().__init__(
             graph,
-            image_size=image_size, conditioning=conditioning, objective=objective,
+            image_size=image_size, conditioning=conditioning, objective=objective, mechanism=mechanism,
             nuisance_dim=nuisance_dim, solver=solver, solver_steps=solver_steps,
             max_steps=max_steps, batch_size=batch_size, learning_rate=learning_rate,
             condition_dropout=condition_dropout, guidance=guidance, device=device, precision=precision,

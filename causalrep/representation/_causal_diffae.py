@@ -57,6 +57,9 @@ class CausalDiffAE(CounterfactualImageModel):
         Numbers of the code for what is not labelled; 0 for none.
     align_weight, kl_weight : float, optional
         Weights of the alignment of slots with labels and of the Kullback-Leibler term.
+    independence_weight : float, optional
+        Weight that keeps the nuisance code from repeating the labels; 1 where
+        :func:`~causalrep.metrics.label_leak` finds that it does. Staged training only.
     slot_dropout, condition_dropout : float, optional
         Share of single slots, and of whole conditions, withheld in training. Guidance other than 1
         needs ``condition_dropout > 0``.
@@ -138,6 +141,7 @@ class CausalDiffAE(CounterfactualImageModel):
         nuisance_dim: int | None = None,
         align_weight: float | None = None,
         kl_weight: float | None = None,
+        independence_weight: float | None = None,
         slot_dropout: float | None = None,
         condition_dropout: float | None = None,
         guidance: float = 1.0,
@@ -165,6 +169,7 @@ class CausalDiffAE(CounterfactualImageModel):
         self.nuisance_dim = nuisance_dim
         self.align_weight = align_weight
         self.kl_weight = kl_weight
+        self.independence_weight = independence_weight
         self.slot_dropout = slot_dropout
         self.condition_dropout = condition_dropout
         self.guidance = guidance
@@ -214,6 +219,6 @@ class CausalDiffAE(CounterfactualImageModel):
 
 _OVERRIDES = (
     "objective", "denoiser", "conditioning", "slot_dim", "slot_mode", "mechanism", "nuisance_dim",
-    "align_weight", "kl_weight", "slot_dropout", "condition_dropout", "abduction",
+    "align_weight", "kl_weight", "independence_weight", "slot_dropout", "condition_dropout", "abduction",
     "solver", "solver_steps", "max_steps", "batch_size", "learning_rate",
 )  # fmt: skip

@@ -151,10 +151,19 @@ class ImageObjective(nn.Module):
         What is withheld from the condition.
     code_weight : float
         Weight of the code's mean square, which keeps its scale.
+    independence_weight : float
+        Weight of the mean squared correlation, over a batch, of the code with the slots and with their
+        squares: what a label says, the code shall not say again.
     """
 
     def __init__(
-        self, network: ImageNetwork, process: Process | None, *, dropout: Dropout, code_weight: float = 1e-4
+        self,
+        network: ImageNetwork,
+        process: Process | None,
+        *,
+        dropout: Dropout,
+        code_weight: float = 1e-4,
+        independence_weight: float = 0.0,
     ) -> None:
         super().__init__()
         self.image = network.image
@@ -163,6 +172,7 @@ class ImageObjective(nn.Module):
         self.process = process
         self.dropout = dropout
         self.code_weight = code_weight
+        self.independence_weight = independence_weight
 
     def forward(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the denoising (or drawing) loss and the code's."""
@@ -173,6 +183,8 @@ class ImageObjective(nn.Module):
         losses = denoising_loss(network, self.process, x, condition, generator)
         if code.shape[1]:
             losses["code"] = self.code_weight * (code**2).mean()
+            if self.independence_weight > 0:
+                losses["leak"] = self.independence_weight * squared_correlation(code, batch["slots"])
         return losses
 
 
@@ -251,6 +263,26 @@ class JointObjective(nn.Module):
 
     def _weight_at(self, step: int | None) -> float:
         return 1.0 if step is None or self.warmup_steps == 0 else min(1.0, step / self.warmup_steps)
+
+
+def squared_correlation(code: Tensor, slots: Tensor) -> Tensor:
+    """Return the mean squared correlation of a code with the slots and with their squares.
+
+    Parameters
+    ----------
+    code : Tensor of shape (n, nuisance_dim)
+        The code.
+    slots : Tensor of shape (n, n_nodes, slot_dim)
+        The slots.
+    """
+    values = slots.flatten(1)
+    told = torch.cat([values, values**2], dim=1)
+
+    def standardised(columns: Tensor) -> Tensor:
+        centred = columns - columns.mean(0)
+        return centred / (centred.square().mean(0) + 1e-6).sqrt()
+
+    return ((standardised(code).T @ standardised(told) / len(code)) ** 2).mean()
 
 
 def denoising_loss(

@@ -50,6 +50,8 @@ class Recipe:
         Optimisation of label encoder and causal layer, where they are stages of their own.
     align_weight, kl_weight, weight_warmup : float, float, int
         Weights of alignment and Kullback-Leibler term, and the steps over which they grow.
+    independence_weight : float
+        Weight that keeps the nuisance code uncorrelated with the slots and their squares.
     slot_dropout, condition_dropout, code_dropout : float
         Share of slots, of whole conditions and of codes withheld in training.
     """
@@ -75,6 +77,7 @@ class Recipe:
     align_weight: float = 1.0
     kl_weight: float = 1e-3
     weight_warmup: int = 0
+    independence_weight: float = 0.0
     slot_dropout: float = 0.0
     condition_dropout: float = 0.0
     code_dropout: float = 0.0

@@ -146,7 +146,10 @@ def _dropout(recipe: Recipe) -> Dropout:
 
 
 def _image_stage(network: ImageNetwork, recipe: Recipe, process: Process | None) -> Stage:
-    return _stage(recipe, "images", ImageObjective(network, process, dropout=_dropout(recipe)))
+    objective = ImageObjective(
+        network, process, dropout=_dropout(recipe), independence_weight=recipe.independence_weight
+    )
+    return _stage(recipe, "images", objective)
 
 
 def _joint_stage(network: ImageNetwork, recipe: Recipe, process: Process, known_rate: float) -> Stage:

@@ -7,7 +7,13 @@ import torch
 
 from causalrep.representation._images import ImageShape
 from causalrep.representation._network import Architecture, ImageNetwork, Topology
-from causalrep.representation._objectives import Dropout, ImageObjective, JointObjective, MechanismObjective
+from causalrep.representation._objectives import (
+    Dropout,
+    ImageObjective,
+    JointObjective,
+    MechanismObjective,
+    squared_correlation,
+)
 from causalrep.representation.modules import Condition
 from causalrep.representation.solvers import RectifiedFlow, VariancePreserving
 from causalrep.representation.trainer import Stage, Trainer
@@ -136,3 +142,31 @@ def test_dropout_withholds_the_share_that_was_asked_for() -> None:
     assert float(dropped.code_keep.mean()) == pytest.approx(0.6, abs=4 * 0.008)
     whole_rows = (dropped.keep.sum(1) == 0).double().mean()
     assert float(whole_rows) == pytest.approx(0.3 + 0.7 * 0.2**5, abs=4 * 0.0073)
+
+
+def test_code_independence_is_the_mean_squared_correlation() -> None:
+    rows = torch.randn(50, 3, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    code, slots = rows[:, :1] + 0.5 * rows[:, 1:2], rows[:, 1:, None]
+    told = torch.cat([slots.flatten(1), slots.flatten(1) ** 2], dim=1)
+    correlations = torch.corrcoef(torch.cat([code, told], dim=1).T)[0, 1:]
+    expected = (correlations**2).mean()
+    torch.testing.assert_close(squared_correlation(code, slots), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_code_independence_does_not_depend_on_scale_and_sees_even_functions() -> None:
+    slots = torch.linspace(-1, 1, 101)[:, None, None]
+    noise = torch.randn(101, 1, generator=torch.Generator().manual_seed(0))
+    even = slots.flatten(1) ** 2
+    assert float(squared_correlation(even, slots)) == pytest.approx(0.5, abs=0.01)  # of two, one is told
+    assert float(squared_correlation(noise, slots)) < 0.1
+    torch.testing.assert_close(squared_correlation(1000 * even, slots), squared_correlation(even, slots))
+
+
+def test_code_independence_is_a_term_of_the_image_stage() -> None:
+    net = network()
+    plain = ImageObjective(net, RectifiedFlow(), dropout=Dropout())(batch(), generator())
+    held = ImageObjective(net, RectifiedFlow(), dropout=Dropout(), independence_weight=2.0)
+    losses = held(batch(), generator())
+    assert set(losses) - set(plain) == {"leak"}
+    code = net.code(net.standardise(batch()["images"]))
+    torch.testing.assert_close(losses["leak"], 2.0 * squared_correlation(code, batch()["slots"]))
