@@ -115,7 +115,7 @@ def find_evidence(
 
 
 def _strongest(recorded: Evidence, found: list[Winners]) -> Evidence:
-    """Return for each pair the set with the largest p-value; ties go to the smaller, then the earlier set."""
+    """Return for each pair the set with the largest p-value; ties go to the set that comes first."""
     width = max(recorded.sets.shape[1], *(part.sets.shape[1] for part in found))
     pairs = [recorded.pairs, *(np.stack([part.i, part.j], axis=1) for part in found)]
     sets = [recorded.sets, *(part.sets for part in found)]
@@ -126,8 +126,7 @@ def _strongest(recorded: Evidence, found: list[Winners]) -> Evidence:
         np.concatenate([recorded.pvalues, *(part.pvalue for part in found)]),
     )
     columns = [every.sets[:, p] for p in reversed(range(width))]
-    sizes = (every.sets >= 0).sum(axis=1)
-    order = np.lexsort([*columns, sizes, -every.pvalues, every.pairs[:, 1], every.pairs[:, 0]])
+    order = np.lexsort([*columns, -every.pvalues, every.pairs[:, 1], every.pairs[:, 0]])
     first = np.ones(len(order), dtype=bool)
     first[1:] = (every.pairs[order][1:] != every.pairs[order][:-1]).any(axis=1)
     best = order[first]
