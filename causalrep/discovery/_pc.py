@@ -126,7 +126,7 @@ class PC(BaseEstimator):  # type: ignore[misc]
     >>> c = x + y + rng.normal(size=2000)
     >>> pc = PC(alpha=0.01).fit(pd.DataFrame({"x": x, "c": c, "y": y, "d": c + rng.normal(size=2000)}))
     >>> pc.graph_
-    CPDAG.from_string('x -> c; c -> d; y -> c')
+    CPDAG.from_string('x -> c; y -> c; c -> d')
     >>> pc.sepsets_["x", "d"]
     NodeSet(['c'])
     """
