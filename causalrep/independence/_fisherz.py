@@ -161,7 +161,7 @@ class FisherZ(CITest):
 
     @property
     def max_cond(self) -> int:
-        """The largest |S| that leaves a degree of freedom: n - 4."""
+        """The largest size of a conditioning set that leaves a degree of freedom: n - 4."""
         self._refuse_unless_fitted()
         return self.n_samples_ - 4
 

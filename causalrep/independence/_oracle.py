@@ -104,7 +104,7 @@ class Oracle(CITest):
 
     @property
     def max_cond(self) -> int:
-        """The largest |S|: all observed nodes but two."""
+        """The largest size of a conditioning set: all observed nodes but two."""
         return max(0, len(self.names_) - 2)
 
     def _evaluate(self, i: Array, j: Array, S: tuple[Array, ...]) -> CITestBatch:

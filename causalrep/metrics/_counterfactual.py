@@ -156,12 +156,12 @@ def counterfactual_report(
         ``reconstruction``
             The same error under the null intervention (composition); "reconstruction x10" after ten.
         ``effectiveness``
-            |label read from the predicted image - its true counterfactual value|, for every label, in
-            units of the label and of its standard deviation. The model ``"reader, on the true image"`` shows
-            what of it is the reader's own error.
+            Distance of the label read from the predicted image to its true counterfactual value, for every
+            label, in units of the label and of its standard deviation. The model
+            ``"reader, on the true image"`` shows what of it is the reader's own error.
         ``amplification``
-            For labels that the intervention must not touch: |label read - factual value|, minus
-            the same for the reconstruction. Zero unless the intervention leaks.
+            For labels that the intervention must not touch: distance of the label read to the factual
+            value, minus the same for the reconstruction. Zero unless the intervention leaks.
         ``unreadable``
             Share of images whose label cannot be read although it can be from the truth.
 

@@ -52,7 +52,7 @@ class Distribution(ABC):
 
         Returns
         -------
-        array of shape (n, *shape)
+        array of shape (n, ...)
             The draws.
         """
 
@@ -62,7 +62,7 @@ class Distribution(ABC):
 
         Parameters
         ----------
-        value : array of shape (n, *shape)
+        value : array of shape (n, ...)
             Where to evaluate; trailing axes are independent, so their logarithms are summed.
 
         Returns
@@ -97,7 +97,7 @@ class _Repeated(Distribution):
         """Draw an array of the given size."""
 
     def sample(self, n: int, generator: np.random.Generator) -> NDArray[Any]:
-        """Return draws of shape (n, *shape)."""
+        """Return draws of shape (n, ...)."""
         return self._draw((n, *self.shape), generator)
 
     def log_prob(self, value: ArrayLike) -> NDArray[np.float64]:
