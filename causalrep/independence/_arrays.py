@@ -10,6 +10,7 @@ from collections.abc import Hashable, Sequence
 from types import ModuleType
 from typing import Any, TypeAlias
 
+import array_api_compat.numpy
 import numpy as np
 import scipy.sparse
 import scipy.special
@@ -53,6 +54,8 @@ def canonical_order(names: Sequence[Hashable]) -> NDArray[np.intp]:
 
 def namespace_of(array: Array) -> ModuleType:
     """Return the array-API namespace of `array`."""
+    if type(array) is np.ndarray:  # asked thousands of times in a search
+        return array_api_compat.numpy
     module: ModuleType = array_namespace(array)
     return module
 
@@ -75,6 +78,8 @@ def to_numpy(array: Array) -> NDArray[Any]:
 
 def index_array(values: Any, like: Array) -> Array:
     """Return `values` as integers of the library and on the device of `like`."""
+    if type(like) is np.ndarray:
+        return to_numpy(values).astype(np.int64, copy=False)
     xp = namespace_of(like)
     if is_array_api_obj(values) and namespace_of(values) is xp:
         return xp.asarray(values, dtype=xp.int64, device=device_of(like))
