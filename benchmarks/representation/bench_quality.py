@@ -107,6 +107,36 @@ def digit_figures(
     return figures
 
 
+def pendulum_table(name: str, seeds: list[int], runs: Path) -> str:
+    """Return the figures of all seeds as Markdown."""
+    lines = [
+        "| seed | node | whole / copying | changed / copying | unchanged, grey levels |",
+        "|---|---|---|---|---|",
+    ]
+    for seed in seeds:
+        report = pendulum_report(name, seed, runs)
+        for node in report.nodes:
+            whole, changed, unchanged = (
+                report.score(name, node, metric, region=region)
+                for metric, region in (
+                    ("ratio to copying", "whole"), ("ratio to copying", "changed"), ("error", "unchanged"),
+                )
+            )  # fmt: skip
+            cells = [f"{s.estimate:.3f} [{s.low:.3f}, {s.high:.3f}]" for s in (whole, changed, unchanged)]
+            lines.append(f"| {seed} | {node} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def digits_table(names: list[str], seeds: list[int], data: str, runs: Path) -> str:
+    """Return the figures of all models and seeds as Markdown."""
+    figures = {(name, seed): digit_figures(name, seed, data, runs) for name in names for seed in seeds}
+    columns = list(next(iter(figures.values())))
+    lines = ["| model | seed | " + " | ".join(columns) + " |", "|---" * (len(columns) + 2) + "|"]
+    for (name, seed), row in figures.items():
+        lines.append(f"| {name} | {seed} | " + " | ".join(f"{row[c]:.3f}" for c in columns) + " |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -117,13 +147,11 @@ def main() -> None:
     parser.add_argument("--data", default="../shared/data/morphomnist_thickness_intensity")
     parser.add_argument("--runs", type=Path, default=RUNS)
     arguments = parser.parse_args()
-    for seed in arguments.seeds:
-        for name in arguments.models:
-            if arguments.world == "pendulum":
-                print(f"\n== {name}, seed {seed}\n{pendulum_report(name, seed, arguments.runs)}", flush=True)
-            else:
-                figures = digit_figures(name, seed, arguments.data, arguments.runs)
-                print(f"\n== {name}, seed {seed}\n{json.dumps(figures, indent=1)}", flush=True)
+    if arguments.world == "morphomnist":
+        print(digits_table(arguments.models, arguments.seeds, arguments.data, arguments.runs))
+        return
+    for name in arguments.models:
+        print(f"\n{name}\n\n{pendulum_table(name, arguments.seeds, arguments.runs)}", flush=True)
 
 
 if __name__ == "__main__":

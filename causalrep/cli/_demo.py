@@ -26,7 +26,7 @@ __all__ = ["run_demo"]
 REGRESSION, PUBLISHED, CONDITIONAL = "regression decoder", "published recipe", "label-conditional diffusion"
 
 
-FULL = Plan(size=32, n_train=8000, steps=1900, n_images=256)
+FULL = Plan(size=32, n_train=8000, steps=1500, n_images=256)
 QUICK = Plan(size=16, n_train=8000, steps=1500, n_images=256)
 
 
