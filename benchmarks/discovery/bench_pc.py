@@ -37,7 +37,7 @@ def simulate(d: int, seed: int) -> tuple[DAG, np.ndarray]:
 
 
 def distance(truth: CPDAG, guess: np.ndarray) -> int:
-    """Return the structural Hamming distance to a matrix: entry (i, j) allows i -> j, both ways if undirected.
+    """Return the structural Hamming distance to a matrix: (i, j) allows i -> j, both ways if undirected.
 
     For graphs it is `shd`; but causal-learn may return arrows in a circle, which no graph type holds.
     """
