@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any, Literal
 
 import numpy as np
@@ -18,13 +18,13 @@ from causalrep.discovery._search import CanonicalTest, Ints
 from causalrep.discovery._separating_sets import SeparatingSets
 from causalrep.discovery._skeleton import Skeleton, find_skeleton
 from causalrep.graphs import PDAG
-from causalrep.independence import CITest, FisherZ
+from causalrep.independence import CITest, FisherZ, PolynomialGCM
 from causalrep.independence._arrays import canonical_order, move_to_device, namespace_of
 from causalrep.utils import DataError, GraphError, UnknownNameError
 
 __all__ = ["PC", "ConflictWarning"]
 
-_TESTS: dict[str, type[FisherZ]] = {"fisherz": FisherZ}
+_TESTS: dict[str, Callable[[], CITest]] = {"fisherz": FisherZ, "polynomial": PolynomialGCM}
 
 
 class ConflictWarning(UserWarning):
@@ -49,13 +49,15 @@ class PC(BaseEstimator):  # type: ignore[misc]
 
     It assumes that all common causes are observed (causal sufficiency), that there are no cycles and no
     selection, that every independence in the distribution is one of the graph (faithfulness), and
-    that the test sees the dependences there are: Fisher's z sees only linear ones.
+    that the test sees the dependences there are: Fisher's z sees only linear ones, the polynomial test also
+    arches and interactions.
 
     Parameters
     ----------
-    test : {"fisherz"} or CITest, default="fisherz"
-        The test, by name or as an object. A fitted test, as `FisherZ.from_correlation` or `Oracle` return,
-        needs no data; data given to `fit` replace those that a test object has seen, in a copy.
+    test : {"fisherz", "polynomial"} or CITest, default="fisherz"
+        The test, by name (`FisherZ`, `PolynomialGCM`) or as an object. A fitted test, as
+        `FisherZ.from_correlation` or `Oracle` return, needs no data; data given to `fit` replace those that a
+        test object has seen, in a copy.
     alpha : float in (0, 1), default=0.01
         Level of each test: a pair with a p-value above it is separated. A smaller one gives fewer edges.
     knowledge : Knowledge, default=None

@@ -7,5 +7,15 @@ A test is fitted once and then answers arrays of questions (`CITest.test_batch`)
 from causalrep.independence._base import CITest, CITestBatch, CITestResult, CITestWarning, Flag
 from causalrep.independence._fisherz import FisherZ
 from causalrep.independence._oracle import Oracle
+from causalrep.independence._polynomial import PolynomialGCM
 
-__all__ = ["CITest", "CITestBatch", "CITestResult", "CITestWarning", "FisherZ", "Flag", "Oracle"]
+__all__ = [
+    "CITest",
+    "CITestBatch",
+    "CITestResult",
+    "CITestWarning",
+    "FisherZ",
+    "Flag",
+    "Oracle",
+    "PolynomialGCM",
+]

@@ -18,6 +18,8 @@ from causalrep.utils import DataError
 __all__ = [
     "correlation_matrix",
     "refuse_bad_correlations",
+    "refuse_constant",
+    "refuse_unless_finite",
     "symmetrised",
     "warn_if_codes",
     "warn_if_collinear",
@@ -50,11 +52,9 @@ def correlation_matrix(X: Array, names: Sequence[Hashable]) -> Array:
     """
     xp = namespace_of(X)
     n = X.shape[0]
-    _refuse_unless_finite(X, names)
+    refuse_unless_finite(X, names)
     mean, low, high = _location(X)
-    constant = to_numpy(low == high)
-    if constant.any():
-        raise DataError(f"{_listed(names, constant)} constant, so no correlation with it is defined; drop it")
+    refuse_constant(to_numpy(low == high), names)
     scale = xp.maximum(high - mean, mean - low)  # what is squared below lies in [-1, 1]
     products = xp.zeros((X.shape[1], X.shape[1]), dtype=xp.float64, device=device_of(X))
     sums = xp.zeros((X.shape[1],), dtype=xp.float64, device=device_of(X))
@@ -92,6 +92,40 @@ def refuse_bad_correlations(R: Array) -> None:
         raise DataError(f"`R` must hold correlations in [-1, 1], got {np.abs(values).max():.6g}")
 
 
+def refuse_unless_finite(X: Array, names: Sequence[Hashable]) -> None:
+    """Raise if a value is missing or infinite.
+
+    Raises
+    ------
+    DataError
+        With the columns and the number of such values.
+    """
+    xp = namespace_of(X)
+    bad, infinite = np.zeros(X.shape[1], dtype=np.int64), False
+    for block in _blocks(X):
+        finite = xp.isfinite(block)
+        if not bool(xp.all(finite)):
+            bad += to_numpy(xp.sum(xp.astype(~finite, xp.int64), axis=0))
+            infinite = infinite or bool(xp.any(xp.isinf(block)))
+    if bad.any():
+        kind = "infinity (inf)" if infinite else "missing values (NaN)"
+        raise DataError(
+            f"{_listed(names, bad > 0)} not finite: {int(bad.sum())} entries hold {kind}; drop or impute them"
+        )
+
+
+def refuse_constant(constant: NDArray[np.bool_], names: Sequence[Hashable]) -> None:
+    """Raise if a column is constant.
+
+    Raises
+    ------
+    DataError
+        With the columns.
+    """
+    if constant.any():
+        raise DataError(f"{_listed(names, constant)} constant, so no correlation with it is defined; drop it")
+
+
 def symmetrised(R: Array) -> Array:
     """Return R in float64, symmetric to the last bit, with an exact diagonal and no entry beyond +-1."""
     xp = namespace_of(R)
@@ -101,8 +135,10 @@ def symmetrised(R: Array) -> Array:
     return xp.where(same, xp.ones_like(R), R)
 
 
-def warn_if_collinear(R: Array, names: Sequence[Hashable], n: int) -> None:
-    """Warn of columns that are linear functions of others, naming each set.
+def warn_if_collinear(
+    R: Array, names: Sequence[Hashable], n: int, *, relation: str = "a linear function"
+) -> None:
+    """Warn of columns that are linear functions of others, naming each set and `relation`.
 
     With at most as many rows as columns every column is such a function, which says nothing
     about the variables; then only copies are looked for.
@@ -115,7 +151,7 @@ def warn_if_collinear(R: Array, names: Sequence[Hashable], n: int) -> None:
         found = _dependences(values)
     if not found:
         return
-    texts = [f"{names[j]!r} is a linear function of {[names[k] for k in of]}" for j, of in found]
+    texts = [f"{names[j]!r} is {relation} of {[names[k] for k in of]}" for j, of in found]
     if len(texts) > 10:
         texts[10:] = ["..."]
     warnings.warn(
@@ -154,21 +190,6 @@ def _blocks(X: Array) -> Iterator[Array]:
     rows = max(1, _BLOCK_BYTES // (8 * X.shape[1]))
     for start in range(0, X.shape[0], rows):
         yield xp.astype(X[start : min(start + rows, X.shape[0]), :], xp.float64)
-
-
-def _refuse_unless_finite(X: Array, names: Sequence[Hashable]) -> None:
-    xp = namespace_of(X)
-    bad, infinite = np.zeros(X.shape[1], dtype=np.int64), False
-    for block in _blocks(X):
-        finite = xp.isfinite(block)
-        if not bool(xp.all(finite)):
-            bad += to_numpy(xp.sum(xp.astype(~finite, xp.int64), axis=0))
-            infinite = infinite or bool(xp.any(xp.isinf(block)))
-    if bad.any():
-        kind = "infinity (inf)" if infinite else "missing values (NaN)"
-        raise DataError(
-            f"{_listed(names, bad > 0)} not finite: {int(bad.sum())} entries hold {kind}; drop or impute them"
-        )
 
 
 def _location(X: Array) -> tuple[Array, Array, Array]:

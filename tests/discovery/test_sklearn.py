@@ -7,6 +7,6 @@ from causalrep.discovery import PC
 
 
 @pytest.mark.filterwarnings("ignore::causalrep.independence.CITestWarning")  # some checks bring few values
-@parametrize_with_checks([PC(), PC(alpha=0.2, max_cond=1, collider_rule="standard")])
+@parametrize_with_checks([PC(), PC(alpha=0.2, max_cond=1, collider_rule="standard"), PC("polynomial")])
 def test_estimator_passes_the_common_checks(estimator, check):
     check(estimator)
