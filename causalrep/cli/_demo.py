@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run_demo"]
 
+_TESTS = {"Fisher's z": "fisherz", "the polynomial test": "polynomial"}  # the models are built on the last
 REGRESSION, PUBLISHED, CONDITIONAL = "regression decoder", "published recipe", "label-conditional diffusion"
 
 
@@ -66,11 +67,14 @@ def run_demo(out: Path, *, quick: bool, baselines: bool, seed: int, device: str)
     _say(f"[1/5] draw {plan.n_train} images of {plan.size} x {plan.size} pixels, with their labels")
     train = world.sample(plan.n_train, random_state=keyed_seed(seed, "train"))
     _say("[2/5] discover the graph from the labels")
-    discovery = _discover(world.graph_of_labels, train.frame)
-    _say("[3/5] train")
+    truth = world.graph_of_labels
+    _say(f"      {'true':<30}{truth.to_string()}")
+    discoveries = [_discover(truth, train.frame, name=name, test=test) for name, test in _TESTS.items()]
+    graph, choice = _choose(truth, discoveries[-1])
+    _say(f"      {choice}\n[3/5] train")
     models = {
         name: _trained(name, model, out, train)
-        for name, model in _models(world.graph_of_labels, plan, baselines=baselines, device=device).items()
+        for name, model in _models(graph, plan, baselines=baselines, device=device).items()
     }
     _say(f"[4/5] score {plan.n_images} new images under interventions on every label")
     report = CounterfactualReport.combine(
@@ -80,7 +84,15 @@ def run_demo(out: Path, *, quick: bool, baselines: bool, seed: int, device: str)
     _say(f"\n{report}\n\n{_leak_text(leak)}\n")
     _say("[5/5] write the report")
     results = DemoResults(
-        plan, world.graph_of_labels, discovery, models, report, leak, seconds=time.monotonic() - clock
+        plan,
+        truth,
+        discoveries,
+        graph,
+        f"{choice} {_FISHER_Z}",
+        models,
+        report,
+        leak,
+        seconds=time.monotonic() - clock,
     )
     _say(results.write(out))
     return report
@@ -115,29 +127,46 @@ def _differences(found: Any, wanted: Mapping[str, Any]) -> str:
     return ", ".join(parts) or "unknown settings there"
 
 
-def _discover(truth: DAG, labels: Any) -> Discovery:
+def _discover(truth: DAG, labels: Any, *, name: str, test: str) -> Discovery:
+    """Return what PC finds with one test, and print it."""
     from causalrep.discovery import PC
+    from causalrep.graphs import DAG
     from causalrep.metrics import shd, skeleton_scores
 
-    found = PC(test="fisherz", alpha=0.01).fit(labels).graph_
+    pc = PC(test=test, alpha=0.01).fit(labels)
+    found = pc.graph_
     distance = int(shd(truth.to_cpdag(), found))
     skeleton = skeleton_scores(truth, found)
     verdict = (
-        "PC finds the true graph, and the models are built on it."
+        "the true graph"
         if distance == 0
-        else f"PC is {distance} edge(s) away from the true graph (skeleton: precision "
-        f"{skeleton.precision:.2f}, recall {skeleton.recall:.2f}); the models are built on the true graph."
+        else f"{distance} edge(s) away from the true graph (adjacencies: precision {skeleton.precision:.2f}, "
+        f"recall {skeleton.recall:.2f})"
     )
-    _say(f"      true        {truth.to_string()}\n      discovered  {found.to_string()}\n      {verdict}")
-    return Discovery(found, distance, f"{verdict} {_FISHER_Z}")
+    _say(f"      {f'PC with {name}':<30}{found.to_string()}\n      {'':<30}{verdict}")
+    decided = not found.undirected_edges and not pc.conflicts_
+    dag = DAG(found.directed_edges, nodes=truth.nodes) if decided else None
+    return Discovery(name, found, distance, verdict, dag)
+
+
+def _choose(truth: DAG, discovery: Discovery) -> tuple[DAG, str]:
+    """Return the graph to build the models on, and where it is from."""
+    if discovery.dag is None:
+        return truth, (
+            f"PC with {discovery.test} leaves directions open or contradicts itself, so the models are built "
+            "on the true graph."
+        )
+    return discovery.dag, (
+        f"The models are built on the graph that PC discovered with {discovery.test}: {discovery.verdict}."
+    )
 
 
 _FISHER_Z = (
     "Fisher's z-test sees linear dependence only. The position of the shadow is nearly linear in angle and "
     "light, and is found. Its length depends on the angle through a curve that is nearly even around the "
     "vertical, and through the product of angle and light; a straight line has next to nothing of either, so "
-    "the edge angle -> length and the directions at length are left to chance. A test for nonlinear "
-    "dependence is needed there."
+    "the edge angle -> length and the directions at length are left to chance. The polynomial test looks for "
+    "curves and products, too."
 )
 
 
@@ -166,7 +195,13 @@ def _trained(name: str, model: Any, out: Path, train: Any) -> Any:
     folder = out / "models" / _folder_name(name)
     if folder.exists():
         _say(f"      {name}: trained before")
-        return type(model).load(folder, device=model.device)
+        done = type(model).load(folder, device=model.device)
+        if done.graph_ != model.graph:
+            raise DataError(
+                f"{folder} holds a model of another graph, {done.graph_.to_string()!r}; name another folder "
+                "with --out, or delete it"
+            )
+        return done
     _say(f"      {name}")
     checkpoint = out / "checkpoints" / _folder_name(name)
     model.set_params(checkpoint=checkpoint).fit(train["image"], train.frame)

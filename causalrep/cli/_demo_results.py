@@ -15,7 +15,7 @@ from causalrep.cli._report import Figure, Page, render_page
 from causalrep.utils import atomic_path, write_text
 
 if TYPE_CHECKING:
-    from causalrep.graphs import DAG
+    from causalrep.graphs import DAG, PDAG
     from causalrep.metrics import CounterfactualReport
 
 __all__ = ["OURS", "DemoResults", "Discovery", "Plan"]
@@ -36,20 +36,38 @@ class Plan:
 
 @dataclass(frozen=True)
 class Discovery:
-    """A discovered graph, its distance from the truth, and what there is to say about it."""
+    """What PC discovered with one test.
 
-    graph: Any
+    Attributes
+    ----------
+    test : str
+        What the test is called.
+    graph : PDAG
+        What was found.
+    distance : int
+        Structural Hamming distance from what observation can tell of the true graph.
+    verdict : str
+        The same in words.
+    dag : DAG or None
+        The graph, where no direction is left open and no evidence contradicts it.
+    """
+
+    test: str
+    graph: PDAG
     distance: int
-    text: str
+    verdict: str
+    dag: DAG | None
 
 
 @dataclass(frozen=True)
 class DemoResults:
-    """All results of a demo, ready to be written."""
+    """All results of a demo, ready to be written. The models are built on `graph`."""
 
     plan: Plan
     truth: DAG
-    discovery: Discovery
+    discoveries: Sequence[Discovery]
+    graph: DAG
+    graph_note: str
     models: dict[str, Any]
     report: CounterfactualReport
     leak: dict[str, dict[str, float]]
@@ -78,8 +96,11 @@ class DemoResults:
             "settings": asdict(self.plan),
             "graph": {
                 "true": self.truth.to_string(),
-                "discovered": self.discovery.graph.to_string(),
-                "shd": self.discovery.distance,
+                "discovered": {
+                    found.test: {"graph": found.graph.to_string(), "shd": found.distance}
+                    for found in self.discoveries
+                },
+                "models": self.graph.to_string(),
             },
             "leak": self.leak,
             "report": self.report.to_dict(),
@@ -89,12 +110,16 @@ class DemoResults:
         from causalrep.plotting import plot_graph, plot_losses, to_svg
 
         truth = self.truth.to_cpdag()
-        graphs = {
-            "true graph": lambda ax: plot_graph(self.truth, ax=ax),
-            "discovered by PC, against what observation can tell of the true graph": lambda ax: plot_graph(
-                self.discovery.graph, truth=truth, ax=ax
-            ),
-        }
+        graphs: dict[str, Any] = {"true graph": self.truth}
+        for found in self.discoveries:
+            graphs[f"PC with {found.test}, against what observation can tell of the true graph"] = found.graph
+
+        def drawn(title: str) -> Figure:
+            against = None if graphs[title] is self.truth else truth
+            svg = to_svg(
+                lambda ax: plot_graph(graphs[title], truth=against, ax=ax), title=title, size=(4.5, 2.8)
+            )
+            return Figure(svg, title)
 
         def losses(name: str) -> Figure:
             log = self.models[name].training_log_
@@ -107,10 +132,8 @@ class DemoResults:
             report=self.report,
             shown=list(self.models),
             highlights=self._highlights(),
-            graphs=[
-                Figure(to_svg(draw, title=title, size=(4.5, 2.8)), title) for title, draw in graphs.items()
-            ],
-            graph_note=self.discovery.text,
+            graphs=[drawn(title) for title in graphs],
+            graph_note=self.graph_note,
             losses=[losses(name) for name in self.models],
             facts=self._facts(),
             notes=_NOTES,
