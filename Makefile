@@ -1,7 +1,7 @@
 # Every target does its own set-up: a virtual environment with the packages of constraints.txt.
 # The second time this costs nothing; it is repeated when pyproject.toml or constraints.txt changes.
 #
-#   make demo     graph, images, counterfactuals, report (about ten minutes without an accelerator)
+#   make demo     graph, images, counterfactuals, report (about four minutes without an accelerator)
 #   make test     the quick tests        make slow    the long ones, and the wheel
 #   make lint     style, spelling, floors, docstrings     make types    make doctest
 #   make docs     the documentation      make bench   the quick benchmarks

@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--out", type=Path, default=Path("causalrep-demo"), help="folder (default: %(default)s)"
     )
-    demo.add_argument("--quick", action="store_true", help="16 px, about three minutes on two cores")
+    demo.add_argument("--quick", action="store_true", help="16 px, one to three minutes on two cores")
     demo.add_argument("--baselines", action="store_true", help="also train the published recipes")
     demo.add_argument("--seed", type=_seed, default=0, help="of data and training (default: %(default)s)")
 
