@@ -186,7 +186,7 @@ class CounterfactualImageModel(BaseEstimator, ABC):  # type: ignore[misc]
         self.training_log_ = train(
             network, recipe, stored, matrix,
             process=self._process(recipe), seed=seed, device=device, precision=self.precision,
-            compiled=False, checkpoint=self.checkpoint, progress=self.progress,
+            checkpoint=self.checkpoint, progress=self.progress,
         )  # fmt: skip
         self.graph_, self.shape_, self.recipe_, self.seed_ = graph, shape, recipe, seed
         self.network_ = network.eval()

@@ -85,8 +85,8 @@ class Recipe:
     def make_process(self) -> Process:
         """Return the noise process that the objective belongs to."""
         if self.objective == "flow":
-            # O-BELM divides by ratios of step lengths: in the coordinates of time they are all one,
-            # which leaves its parasitic solution undamped.
+            # In the coordinates of time O-BELM is the leapfrog scheme, whose counterfactuals were
+            # measured to be worse (benchmarks/results/solvers.md); the others do better there.
             return RectifiedFlow(coordinates="ratio" if self.solver == "obelm" else "time")
         return VariancePreserving(n_steps=self.n_noise_levels, prediction=self.objective)
 

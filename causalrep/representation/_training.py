@@ -60,7 +60,6 @@ def train(
     seed: int,
     device: str,
     precision: Any,
-    compiled: bool,
     checkpoint: str | os.PathLike[str] | None,
     progress: bool,
 ) -> TrainingLog:
@@ -78,7 +77,7 @@ def train(
         Labels in user units, NaN where unknown.
     process : Process or None
         How images are noised; none for a plain decoder.
-    seed, device, precision, compiled, checkpoint, progress
+    seed, device, precision, checkpoint, progress
         For the trainer; the checkpoint folder gets one folder per part of the training.
     """
     known = torch.from_numpy(~np.isnan(labels)).float()
@@ -90,7 +89,6 @@ def train(
         trainer = Trainer(
             device=device,
             precision=precision,
-            compile=compiled,
             seed=seed,
             checkpoint=None if checkpoint is None else Path(checkpoint) / part,
             progress=progress,
