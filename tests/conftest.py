@@ -6,6 +6,8 @@ from pathlib import Path
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
     os.environ[_name] = "1"
+# Without it Matplotlib settles on a backend at the first figure, whichever test draws that one.
+os.environ["MPLBACKEND"] = "agg"
 
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
