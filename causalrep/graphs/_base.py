@@ -13,7 +13,10 @@ from causalrep.graphs._node_set import NodeSet, in_order
 from causalrep.graphs._store import ARROW, CIRCLE, MARKS, TAIL, EdgeStore, flags
 from causalrep.utils import CycleError, GraphError, UnknownNameError
 
-__all__ = ["Graph", "pairs_of"]
+__all__ = ["Graph", "Nodes", "closure", "pairs_of"]
+
+#: What a question about one node or several accepts.
+Nodes = Hashable | Iterable[Hashable]
 
 _MARK_NAMES = {CIRCLE: "circle", ARROW: "arrow", TAIL: "tail"}
 
@@ -24,25 +27,30 @@ class Graph(Exchangeable):
     Nodes may be any hashable. Results come in node order, which is the order of the `nodes`
     argument or else of first appearance; nothing depends on Python's hash seed.
 
-    Two graphs are equal, and hash alike, iff they have the same *set* of nodes and the same edges
-    with the same marks; neither the order of the nodes nor the class counts, so that a `PDAG` with
-    the edges of a `CPDAG` equals it.
+    Two graphs are equal, and hash alike, iff they have the same *set* of nodes, declare the same
+    ones latent, and have the same edges with the same marks; neither the order of the nodes nor the
+    class counts, so that a `PDAG` with the edges of a `CPDAG` equals it.
     """
 
     #: Whether two nodes are joined by at most one edge.
     _simple: ClassVar[bool] = True
 
     _index: dict[Hashable, int]
+    _latent: tuple[int, ...]
     _hash: int | None
 
-    def _set(self, nodes: tuple[Hashable, ...], store: EdgeStore) -> None:
+    def _set(self, nodes: tuple[Hashable, ...], store: EdgeStore, latent: tuple[int, ...] = ()) -> None:
         self._nodes = nodes
         self._index = {node: i for i, node in enumerate(nodes)}
         self._store = store
+        self._latent = latent
         self._hash = None
 
     def _fill(
-        self, edges: Iterable[tuple[Hashable, str, Hashable]], nodes: Iterable[Hashable] | None
+        self,
+        edges: Iterable[tuple[Hashable, str, Hashable]],
+        nodes: Iterable[Hashable] | None,
+        latent: Nodes = (),
     ) -> None:
         """Build this graph from (left, kind, right) and check the invariants of its type."""
         edges = list(edges)
@@ -54,6 +62,7 @@ class Graph(Exchangeable):
         if len(self._index) < len(labels):
             repeated = next(node for i, node in enumerate(labels) if self._index[node] != i)
             raise GraphError(f"`nodes` must not repeat a node, got {repeated!r} twice")
+        self._latent = tuple(self._ids(latent, "`latent`"))
         self._store = self._store_of(edges)
         self._check()
 
@@ -77,10 +86,10 @@ class Graph(Exchangeable):
         """Raise the error that names the violated invariant of the type."""
 
     @classmethod
-    def _build(cls, nodes: tuple[Hashable, ...], store: EdgeStore) -> Self:
-        """Return a graph of parts that are known to satisfy the invariants."""
+    def _build(cls, nodes: tuple[Hashable, ...], store: EdgeStore, latent: tuple[int, ...] = ()) -> Self:
+        """Return a graph of parts that are known to satisfy the invariants; `latent` is sorted."""
         graph = cls.__new__(cls)
-        graph._set(nodes, store)
+        graph._set(nodes, store, latent)
         return graph
 
     @classmethod
@@ -92,7 +101,7 @@ class Graph(Exchangeable):
         return graph
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self._nodes, self._store)
+        return _rebuild, (type(self), self._nodes, self._store, self._latent)
 
     # Labels at the door
 
@@ -142,8 +151,8 @@ class Graph(Exchangeable):
         if not isinstance(other, Graph):
             return NotImplemented
         if self._nodes == other._nodes:
-            return self._store.same_edges(other._store)
-        if self._index.keys() != other._index.keys():
+            return self._latent == other._latent and self._store.same_edges(other._store)
+        if self._index.keys() != other._index.keys() or self.latent != other.latent:
             return False
         position = np.array([self._index[node] for node in other._nodes])
         return self._store.same_edges(other._store.relabelled(position, len(self)))
@@ -154,7 +163,7 @@ class Graph(Exchangeable):
                 frozenset(zip((self._nodes[i], self._nodes[j]), MARKS[kind], strict=True))
                 for i, kind, j in self._store.written()
             )
-            self._hash = hash((frozenset(self._nodes), frozenset(edges)))
+            self._hash = hash((frozenset(self._nodes), frozenset(edges), frozenset(self.latent)))
         return self._hash
 
     def __repr__(self) -> str:
@@ -162,6 +171,17 @@ class Graph(Exchangeable):
         if len(self) + n_edges > 40 or any(type(node) not in (str, int) for node in self._nodes):
             return f"<{name}: {len(self)} nodes, {n_edges} edges>"
         return f"{name}.from_string({self.to_string()!r})"
+
+    @property
+    def latent(self) -> NodeSet[Hashable]:
+        """The nodes that no data set can hold, in node order."""
+        return self._labels(self._latent)
+
+    @property
+    def observed(self) -> NodeSet[Hashable]:
+        """The nodes that are not latent, in node order."""
+        hidden = flags(len(self), self._latent)
+        return self._labels(i for i in range(len(self)) if not hidden[i])
 
     # Edges and neighbours
 
@@ -174,6 +194,11 @@ class Graph(Exchangeable):
     def undirected_edges(self) -> NodeSet[tuple[Hashable, Hashable]]:
         """The undirected edges as pairs, each once, with the earlier node first."""
         return self._label_pairs(self._store.pairs(TAIL, TAIL))
+
+    @property
+    def bidirected_edges(self) -> NodeSet[tuple[Hashable, Hashable]]:
+        """The bidirected edges as pairs, each once, with the earlier node first."""
+        return self._label_pairs(self._store.pairs(ARROW, ARROW))
 
     def mark(self, u: Hashable, v: Hashable) -> str | None:
         """Return the mark at `v` of the edge that joins `u` and `v`.
@@ -271,6 +296,27 @@ class Graph(Exchangeable):
         """
         return self._labels(self._store.lists(TAIL, ARROW)[self._id(node, "`node`")])
 
+    def siblings(self, node: Hashable) -> NodeSet[Hashable]:
+        """Return the nodes that a bidirected edge joins to `node`, also called its spouses.
+
+        Parameters
+        ----------
+        node : hashable
+            A node.
+
+        Returns
+        -------
+        NodeSet
+            In node order.
+
+        Examples
+        --------
+        >>> from causalrep.graphs import ADMG
+        >>> ADMG.from_string("X -> Y; X <-> Y; Y <-> Z").siblings("Y")
+        NodeSet(['X', 'Z'])
+        """
+        return self._labels(self._store.lists(ARROW, ARROW)[self._id(node, "`node`")])
+
     def ancestors(self, nodes: Hashable | Iterable[Hashable]) -> NodeSet[Hashable]:
         """Return the nodes from which a directed path leads to a given node, itself excluded.
 
@@ -322,15 +368,19 @@ class Graph(Exchangeable):
             stack += new
         return self._labels(sorted(found.difference(start)))
 
-    def _induced(self, nodes: Iterable[Hashable]) -> tuple[tuple[Hashable, ...], EdgeStore]:
+    def _induced(self, nodes: Iterable[Hashable]) -> tuple[tuple[Hashable, ...], EdgeStore, tuple[int, ...]]:
+        """Return the parts of the induced subgraph: labels, edges, latent indices."""
         keep = self._ids(nodes, "`nodes`")
         position = np.full(len(self), -1)
         position[keep] = np.arange(len(keep))
-        return tuple(self._nodes[i] for i in keep), self._store.relabelled(position, len(keep))
+        latent = tuple(int(position[i]) for i in self._latent if position[i] >= 0)
+        return tuple(self._nodes[i] for i in keep), self._store.relabelled(position, len(keep)), latent
 
 
-def _rebuild(cls: type[Graph], nodes: tuple[Hashable, ...], store: EdgeStore) -> Graph:
-    return cls._build(nodes, store)
+def _rebuild(
+    cls: type[Graph], nodes: tuple[Hashable, ...], store: EdgeStore, latent: tuple[int, ...]
+) -> Graph:
+    return cls._build(nodes, store, latent)
 
 
 def _parallel_error(

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING
 
 import networkx as nx
-import numpy as np
 
 from causalrep.graphs import _convert
-from causalrep.graphs._base import pairs_of
+from causalrep.graphs._base import Nodes, pairs_of
+from causalrep.graphs._directed import Directed
 from causalrep.graphs._equivalence import compelled_parents
 from causalrep.graphs._node_set import NodeSet
-from causalrep.graphs._separation import Separable
-from causalrep.graphs._store import ARROW, TAIL, EdgeStore, flags
-from causalrep.utils import CycleError
+from causalrep.graphs._store import ARROW, TAIL, EdgeStore
 
 if TYPE_CHECKING:
+    from causalrep.graphs._admg import ADMG
     from causalrep.graphs._pdag import CPDAG
 
-__all__ = ["DAG", "topological_order"]
+__all__ = ["DAG"]
 
 
-class DAG(Separable):
+class DAG(Directed):
     """A directed acyclic graph: which variable is a direct cause of which.
 
-    As a causal graph it assumes that no two of its variables share a cause that is left out.
+    As a causal graph it assumes that no two of its variables share a cause that is left out; causes
+    that cannot be measured are nodes too, declared as `latent`.
     Equality and hash are by content: the same set of nodes and the same edges.
 
     Parameters
@@ -36,6 +35,9 @@ class DAG(Separable):
     nodes : iterable of hashable, default=None
         All nodes, in the order in which results list them; by default the nodes of the edges in
         order of first appearance.
+    latent : hashable or iterable of hashable, default=()
+        The nodes that no data set can hold. They stay in the graph, and no answer to a question
+        about identification mentions them.
 
     Raises
     ------
@@ -63,42 +65,16 @@ class DAG(Separable):
     _kinds = ("->",)
 
     def __init__(
-        self, edges: Iterable[tuple[Hashable, Hashable]] = (), nodes: Iterable[Hashable] | None = None
+        self,
+        edges: Iterable[tuple[Hashable, Hashable]] = (),
+        nodes: Iterable[Hashable] | None = None,
+        latent: Nodes = (),
     ) -> None:
         if isinstance(edges, nx.Graph):
             found, their_nodes = _convert.edges_of_networkx(edges, self._kinds)
-            self._fill(found, their_nodes if nodes is None else nodes)
+            self._fill(found, their_nodes if nodes is None else nodes, latent)
         else:
-            self._fill([(u, "->", v) for u, v in pairs_of(edges, "edges")], nodes)
-
-    def _check(self) -> None:
-        self._order()
-
-    def _order(self) -> list[int]:
-        order = self._store.derived(topological_order)
-        if len(order) < len(self):
-            raise CycleError([self._nodes[i] for i in find_cycle(self._store)])
-        return order
-
-    def topological_order(self) -> tuple[Hashable, ...]:
-        """Return the nodes with every cause before its effects; ties keep the node order.
-
-        Returns
-        -------
-        tuple of hashable
-            All nodes.
-
-        Notes
-        -----
-        Kahn's algorithm with a heap: O(n_edges + n_nodes log n_nodes).
-
-        Examples
-        --------
-        >>> from causalrep.graphs import DAG
-        >>> DAG([("Z", "X"), ("X", "Y")], nodes=["W", "Y", "X", "Z"]).topological_order()
-        ('W', 'Z', 'X', 'Y')
-        """
-        return tuple(self._nodes[i] for i in self._order())
+            self._fill([(u, "->", v) for u, v in pairs_of(edges, "edges")], nodes, latent)
 
     def depth_levels(self) -> tuple[tuple[Hashable, ...], ...]:
         """Return the nodes by depth, the number of edges on the longest directed path to them.
@@ -151,66 +127,23 @@ class DAG(Separable):
         found = {*parents[i], *children[i]}.union(*(parents[child] for child in children[i]))
         return self._labels(sorted(found - {i}))
 
-    def do(self, *nodes: Hashable) -> DAG:
-        """Return the graph after an intervention: without the edges into these nodes.
-
-        Parameters
-        ----------
-        *nodes : hashable
-            The nodes whose values are set from outside.
+    def to_admg(self) -> ADMG:
+        """Return the same graph as an ADMG; latent nodes stay nodes.
 
         Returns
         -------
-        DAG
-            With the same nodes.
-
-        Raises
-        ------
-        UnknownNameError
-            If a node does not exist.
-
-        References
-        ----------
-        .. [1] J. Pearl, "Causality", 2nd edition, 2009, section 3.2.1.
+        ADMG
+            Without bidirected edges.
 
         Examples
         --------
         >>> from causalrep.graphs import DAG
-        >>> DAG.from_string("Z -> X -> Y; Z -> Y").do("X")
-        DAG.from_string('Z; X; Z -> Y; X -> Y')
+        >>> DAG.from_string("X -> Y").to_admg()
+        ADMG.from_string('X -> Y')
         """
-        store = self._store
-        fixed = np.zeros(len(self), dtype=bool)
-        fixed[[self._id(node, "`do`") for node in nodes]] = True
-        into_first = fixed[store.first] & (store.mark_first == ARROW)
-        into_second = fixed[store.second] & (store.mark_second == ARROW)
-        return DAG._build(self._nodes, store.select(~(into_first | into_second)))
+        from causalrep.graphs._admg import ADMG
 
-    def subgraph(self, nodes: Iterable[Hashable]) -> DAG:
-        """Return the induced subgraph: these nodes and all edges among them.
-
-        Parameters
-        ----------
-        nodes : iterable of hashable
-            The nodes to keep; they stay in the order that they have in this graph.
-
-        Returns
-        -------
-        DAG
-            With the nodes in the order of this graph.
-
-        Raises
-        ------
-        UnknownNameError
-            If a node does not exist.
-
-        Examples
-        --------
-        >>> from causalrep.graphs import DAG
-        >>> DAG.from_string("Z -> X -> Y; Z -> Y").subgraph(["Y", "Z"])
-        DAG.from_string('Z -> Y')
-        """
-        return DAG._build(*self._induced(nodes))
+        return ADMG._build(self._nodes, self._store, self._latent)
 
     def to_cpdag(self) -> CPDAG:
         """Return the graph of the Markov equivalence class: what observational data can tell.
@@ -251,39 +184,3 @@ class DAG(Separable):
             [ARROW if directed else TAIL for _, _, directed in edges],
         )
         return CPDAG._build(self._nodes, store)
-
-
-def topological_order(store: EdgeStore) -> list[int]:
-    """Return the nodes in topological order by directed edges, the lowest first among the possible.
-
-    Nodes on a directed cycle, and those behind one, are left out.
-    """
-    children = store.lists(TAIL, ARROW)
-    waiting = [len(parents) for parents in store.lists(ARROW, TAIL)]
-    ready = [i for i, count in enumerate(waiting) if not count]  # sorted, hence a heap
-    order = []
-    while ready:
-        node = heapq.heappop(ready)
-        order.append(node)
-        for child in children[node]:
-            waiting[child] -= 1
-            if not waiting[child]:
-                heapq.heappush(ready, child)
-    return order
-
-
-def find_cycle(store: EdgeStore) -> list[int]:
-    """Return a directed cycle of a store that has one, from its lowest node on."""
-    parents = store.lists(ARROW, TAIL)
-    ordered = flags(store.n_nodes, topological_order(store))
-    # A node that could not be ordered has a parent that could not: going up must come round.
-    node = ordered.index(0)
-    path: list[int] = []
-    place: dict[int, int] = {}
-    while node not in place:
-        place[node] = len(path)
-        path.append(node)
-        node = next(parent for parent in parents[node] if not ordered[parent])
-    cycle = path[place[node] :][::-1]
-    start = cycle.index(min(cycle))
-    return cycle[start:] + cycle[:start]

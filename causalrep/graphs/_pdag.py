@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 
-from causalrep.graphs._base import Graph, pairs_of
-from causalrep.graphs._dag import DAG, find_cycle, topological_order
+from causalrep.graphs._base import Graph, Nodes, pairs_of
+from causalrep.graphs._dag import DAG
+from causalrep.graphs._directed import find_cycle, topological_order
 from causalrep.graphs._equivalence import extend, meek_closure
 from causalrep.graphs._node_set import NodeSet
-from causalrep.graphs._separation import Nodes
 from causalrep.graphs._store import TAIL
 from causalrep.utils import CycleError, GraphError
 
-__all__ = ["CPDAG", "PDAG"]
+__all__ = ["CPDAG", "MPDAG", "PDAG"]
 
 
 class PDAG(Graph):
@@ -193,6 +193,52 @@ class PDAG(Graph):
         CPDAG.from_string('X -- Y; Y -- Z')
         """
         return self.consistent_extension().to_cpdag()
+
+
+class MPDAG(PDAG):
+    """A maximally oriented PDAG: no further direction follows by Meek's rules R1 to R4.
+
+    It stands for the members of a Markov equivalence class that agree with background knowledge.
+
+    Parameters
+    ----------
+    directed, undirected : iterable of (hashable, hashable), default=()
+        Pairs (cause, effect), and pairs of neighbours.
+    nodes : iterable of hashable, default=None
+        All nodes, in the order in which results list them; by default in order of first appearance.
+
+    Raises
+    ------
+    GraphError
+        If the rules direct an edge that is undirected here. Also all that a `PDAG` raises.
+
+    See Also
+    --------
+    PDAG : ``PDAG.meek_closure`` follows the rules.
+
+    References
+    ----------
+    .. [1] C. Meek, "Causal inference and causal explanation with background knowledge", UAI 1995,
+       arXiv:1302.4972.
+
+    Examples
+    --------
+    >>> from causalrep.graphs import MPDAG
+    >>> MPDAG(directed=[("X", "Y")], undirected=[("Z", "X"), ("Z", "Y")]).neighbors("Z")
+    NodeSet(['X', 'Y'])
+    """
+
+    def _check(self) -> None:
+        super()._check()
+        closed = self.meek_closure()
+        undirected = closed.undirected_edges
+        for u, v in self.undirected_edges:
+            if (u, v) not in undirected:
+                source, target = (u, v) if closed.mark(u, v) == "arrow" else (v, u)
+                raise GraphError(
+                    f"the edges must be closed under Meek's rules, got {u!r} -- {v!r}, "
+                    f"but the rules make it {source!r} -> {target!r}"
+                )
 
 
 class CPDAG(PDAG):

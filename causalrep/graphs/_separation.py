@@ -18,14 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 
-from causalrep.graphs._base import Graph, closure
+from causalrep.graphs._base import Graph, Nodes, closure
 from causalrep.graphs._node_set import NodeSet
 from causalrep.graphs._store import ARROW, TAIL, EdgeStore, flags
 from causalrep.utils import GraphError
 
 __all__ = ["Separable", "connected"]
-
-Nodes = Hashable | Iterable[Hashable]
 
 
 def _walks(store: EdgeStore) -> tuple[list[list[int]], list[list[int]]]:
