@@ -9,14 +9,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from causalrep.graphs._separation import Separable
+from causalrep.graphs._projection import Projectable
 from causalrep.graphs._store import ARROW, TAIL, EdgeStore, flags
 from causalrep.utils import CycleError
 
 __all__ = ["Directed", "find_cycle", "topological_order"]
 
 
-class Directed(Separable):
+class Directed(Projectable):
     """A graph in which causes come before their effects."""
 
     def _check(self) -> None:
