@@ -11,6 +11,7 @@ from causalrep.utils._errors import (
     MissingDependencyError,
     NotInvertibleError,
     ParseError,
+    PolynomialProgramError,
     UnknownNameError,
     suggestion,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "MissingDependencyError",
     "NotInvertibleError",
     "ParseError",
+    "PolynomialProgramError",
     "RandomState",
     "UnknownNameError",
     "as_generator",

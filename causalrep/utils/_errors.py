@@ -20,6 +20,7 @@ __all__ = [
     "MissingDependencyError",
     "NotInvertibleError",
     "ParseError",
+    "PolynomialProgramError",
     "UnknownNameError",
     "suggestion",
 ]
@@ -98,6 +99,24 @@ class ImpossibleEvidenceError(CausalRepError, ValueError):
 
 class NotInvertibleError(CausalRepError, ValueError):
     """A mechanism was asked for the noise of an observation and cannot tell it."""
+
+
+class PolynomialProgramError(CausalRepError, ValueError):
+    """Bounds were asked for whose programme is polynomial, not linear.
+
+    Attributes
+    ----------
+    districts : tuple of tuple of hashable
+        The districts whose unknown distributions multiply.
+    """
+
+    def __init__(self, query: str, districts: Iterable[Sequence[Hashable]]) -> None:
+        self.districts = tuple(tuple(members) for members in districts)
+        named = " and ".join("{" + ", ".join(map(str, members)) + "}" for members in self.districts)
+        super().__init__(
+            f"the bounds of {query} are no linear programme: the unknown distributions of the districts {named} "
+            "multiply; an experiment that fixes all of them but one makes it linear"
+        )
 
 
 class CheckpointError(CausalRepError, ValueError):
