@@ -5,6 +5,7 @@ A test is fitted once and then answers arrays of questions (`CITest.test_batch`)
 """
 
 from causalrep.independence._base import CITest, CITestBatch, CITestResult, CITestWarning, Flag
+from causalrep.independence._discrete import ChiSquare, GSquare
 from causalrep.independence._fisherz import FisherZ
 from causalrep.independence._oracle import Oracle
 from causalrep.independence._polynomial import PolynomialGCM
@@ -14,8 +15,10 @@ __all__ = [
     "CITestBatch",
     "CITestResult",
     "CITestWarning",
+    "ChiSquare",
     "FisherZ",
     "Flag",
+    "GSquare",
     "Oracle",
     "PolynomialGCM",
 ]

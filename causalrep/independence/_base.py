@@ -31,6 +31,8 @@ class Flag(IntEnum):
     OK = 0
     TOO_FEW_ROWS = 1
     SINGULAR = 2
+    EMPTY_TABLE = 4
+    NOT_CONVERGED = 5
 
 
 class CITestWarning(UserWarning):

@@ -44,12 +44,12 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-import scipy.special
 from array_api_compat import device as device_of
 from numpy.typing import NDArray
 
 from causalrep.independence._arrays import Array, canonical_order, named_matrix, namespace_of, to_numpy
 from causalrep.independence._base import CITest, CITestBatch, Flag
+from causalrep.independence._chi_square import ChiSquareBatch, minus_log_pvalue, tail
 from causalrep.independence._correlation import (
     refuse_constant,
     refuse_unless_finite,
@@ -184,13 +184,7 @@ class PolynomialGCM(CITest):
 
     def strength(self, i: Array, j: Array, S: Sequence[Array]) -> Array:
         """Return minus the logarithms of the p-values, infinite where no test was made (see `CITest`)."""
-        xp = namespace_of(self._anchor)
-        left, right, *given = xp.broadcast_arrays(i, j, *S)
-        batch = self._evaluate(
-            xp.reshape(left, (-1,)), xp.reshape(right, (-1,)), tuple(xp.reshape(s, (-1,)) for s in given)
-        )
-        log_pvalue = to_numpy(batch.log_pvalue)
-        return xp.reshape(self._answer(np.where(np.isnan(log_pvalue), math.inf, -log_pvalue)), left.shape)
+        return minus_log_pvalue(self, i, j, S)
 
     def _evaluate(self, i: Array, j: Array, S: tuple[Array, ...]) -> CITestBatch:
         ends = np.sort(self._canonical(i, j), axis=1)
@@ -204,9 +198,9 @@ class PolynomialGCM(CITest):
             answers[start : start + len(pairs)] = self._given(given, pairs)
             start += len(pairs)
         statistic, dof, flag = answers[back.reshape(-1)].T
-        return _ChiSquareBatch(
+        return ChiSquareBatch(
             self._answer(statistic),
-            self._answer(_tail(statistic, dof)),
+            self._answer(tail(statistic, dof)),
             self._answer(dof),
             self._answer(flag.astype(np.int8)),
         )
@@ -256,15 +250,6 @@ class PolynomialGCM(CITest):
         return namespace_of(self._anchor).asarray(values, device=device_of(self._anchor))
 
 
-class _ChiSquareBatch(CITestBatch):
-    """Answers whose statistic is chi-square under independence."""
-
-    @property
-    def log_pvalue(self) -> Array:
-        xp, where = namespace_of(self.statistic), device_of(self.statistic)
-        return xp.asarray(_log_tail(to_numpy(self.statistic), to_numpy(self.dof)), device=where)
-
-
 def _orthonormal(rows: Floats) -> Floats:
     """Return an orthonormal basis of the centred rows."""
     return np.ascontiguousarray(np.linalg.qr((rows - rows.mean(axis=1, keepdims=True)).T)[0].T)
@@ -283,25 +268,3 @@ def _generalised_covariance(X: Floats, Y: Floats, freedom: Floats) -> tuple[floa
     kept = values > SMALLEST_PIVOT
     along = vectors[:, kept].T @ (scale * R.sum(axis=1))
     return float(np.sum(along**2 / values[kept])), int(kept.sum())
-
-
-def _tail(x: Floats, dof: Floats) -> Floats:
-    """Return the chi-square survival function, which for no degree of freedom is 1 at 0."""
-    return np.where(dof > 0, scipy.special.chdtrc(dof, x), x + 1.0)
-
-
-def _log_tail(x: Floats, dof: Floats) -> Floats:
-    """Return the logarithm of the chi-square survival function, also where the function itself underflows.
-
-    There the upper incomplete gamma function is y^(a-1) e^-y (1 + (a-1)/y + (a-1)(a-2)/y^2 + ...).
-    """
-    tail = _tail(x, dof)
-    far = tail < 1e-290
-    log_tail = np.log(np.where(far, 1.0, tail))
-    a, y = dof[far] / 2.0, x[far] / 2.0
-    term, total = np.ones_like(y), np.ones_like(y)
-    for k in range(1, 30):
-        term = term * (a - k) / y
-        total = total + term
-    log_tail[far] = (a - 1.0) * np.log(y) - y - scipy.special.gammaln(a) + np.log(total)
-    return log_tail
