@@ -136,9 +136,10 @@ def pair_counts(codes: Array, cards: list[int], weights: Array | None) -> Array:
     dtype = xp.float32 if weights is None else xp.float64
     owner = np.repeat(np.arange(len(cards)), cards)
     state = np.arange(len(owner)) - np.repeat(np.cumsum([0, *cards[:-1]]), cards)
+    size = len(owner)
     owner, state = xp.asarray(owner, device=where), xp.asarray(state, device=where)
-    total = xp.zeros((len(owner), len(owner)), dtype=xp.float64, device=where)
-    step = max(256, min(_ROW_BLOCK, 2**26 // (8 * len(owner))))
+    total = xp.zeros((size, size), dtype=xp.float64, device=where)
+    step = max(256, min(_ROW_BLOCK, 2**26 // (8 * size)))
     for start in range(0, codes.shape[1], step):
         block = codes[:, start : min(start + step, codes.shape[1])]
         indicator = xp.astype(xp.take(block, owner, axis=0) == state[:, None], dtype)
