@@ -16,7 +16,7 @@ from causalrep.graphs._store import ARROW, TAIL, EdgeStore
 
 if TYPE_CHECKING:
     from causalrep.graphs._admg import ADMG
-    from causalrep.graphs._pdag import CPDAG
+    from causalrep.graphs._mpdag import CPDAG
 
 __all__ = ["DAG"]
 
@@ -171,7 +171,7 @@ class DAG(Directed):
         >>> DAG.from_string("X -> C <- Y; C -> D; Z -> W").to_cpdag()
         CPDAG.from_string('X -> C; Y -> C; C -> D; Z -- W')
         """
-        from causalrep.graphs._pdag import CPDAG
+        from causalrep.graphs._mpdag import CPDAG
 
         parents = self._store.lists(ARROW, TAIL)
         compelled = compelled_parents(parents, self._order())

@@ -18,7 +18,7 @@ References
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -28,7 +28,7 @@ from scipy.sparse.csgraph import connected_components
 
 from causalrep.graphs._store import ARROW, TAIL, EdgeStore
 
-__all__ = ["PartialOrientation", "compelled_parents", "extend", "meek_closure"]
+__all__ = ["PartialOrientation", "compelled_parents", "extend", "extensions", "meek_closure"]
 
 
 def compelled_parents(parents: list[list[int]], order: list[int]) -> list[set[int]]:
@@ -73,6 +73,39 @@ class PartialOrientation:
         self.undecided[target].remove(source)
         self.children[source].add(target)
         self.parents[target].add(source)
+
+    def release(self, source: int, target: int) -> None:
+        """Turn source -> target into an undecided edge again."""
+        self.children[source].remove(target)
+        self.parents[target].remove(source)
+        self.undecided[source].add(target)
+        self.undecided[target].add(source)
+
+    def orient_and_close(self, source: int, target: int) -> list[tuple[int, int]]:
+        """Turn an undecided edge into source -> target, with all that follows; return the new directions.
+
+        From a graph that is closed under the rules and has a consistent extension comes another.
+        """
+        done = []
+        queue = [(source, target)]
+        while queue:
+            a, b = queue.pop()
+            if b not in self.undecided[a]:
+                continue
+            self.orient(a, b)
+            done.append((a, b))
+            for edge in self.touched_by(a, b):
+                queue += [way for way in (edge, edge[::-1]) if self.is_forced(*way)]
+        return done
+
+    def induced(self, nodes: Sequence[int]) -> Self:
+        """Return a copy of the part on `nodes`, which are renumbered in the order given."""
+        place = {v: i for i, v in enumerate(nodes)}
+
+        def part(rows: list[set[int]]) -> list[set[int]]:
+            return [{place[w] for w in rows[v] if w in place} for v in nodes]
+
+        return type(self)(*map(part, (self.parents, self.children, self.undecided, self.adjacent)))
 
     def store(self) -> EdgeStore:
         """Return the edges as they are now."""
@@ -186,6 +219,36 @@ def extend(store: EdgeStore) -> tuple[EdgeStore, list[int]]:
             heapq.heappush(queue, -other)
         left.remove(node)
     return graph.store(), sorted(left)
+
+
+def extensions(store: EdgeStore) -> Iterator[EdgeStore]:
+    """Yield the consistent extensions of a store that is closed under Meek's rules and has some.
+
+    Direct the first undecided edge from its lower to its higher end, then all that follows, and so on;
+    then go back to the last free choice and take the other way. By completeness of the rules every
+    choice can be completed, so there is no search: between two results lie at most as many choices
+    as edges.
+    """
+    graph = PartialOrientation.of(store)
+    edges = store.pairs(TAIL, TAIL)
+    taken: list[tuple[int, bool, list[tuple[int, int]]]] = []  # edge, whether reversed, what it directed
+    at = 0
+    while True:
+        for k in range(at, len(edges)):
+            a, b = edges[k]
+            if b in graph.undecided[a]:
+                taken.append((k, False, graph.orient_and_close(a, b)))
+        yield graph.store()
+        while taken:
+            at, is_reversed, done = taken.pop()
+            for way in done:
+                graph.release(*way)
+            if not is_reversed:
+                b, a = edges[at]
+                taken.append((at, True, graph.orient_and_close(a, b)))
+                break
+        else:
+            return
 
 
 def _can_be_last(graph: PartialOrientation, near: list[set[int]], left: set[int], node: int) -> bool:

@@ -1,18 +1,22 @@
-"""Partially directed graphs: a PDAG states some directions, a CPDAG is an equivalence class of DAGs."""
+"""Partially directed graphs: some directions are stated, the rest is left open."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
+from typing import TYPE_CHECKING
 
-from causalrep.graphs._base import Graph, Nodes, pairs_of
+from causalrep.graphs._base import Graph, pairs_of
 from causalrep.graphs._dag import DAG
-from causalrep.graphs._directed import find_cycle, topological_order
-from causalrep.graphs._equivalence import extend, meek_closure
+from causalrep.graphs._order import find_cycle, topological_order
+from causalrep.graphs._equivalence import PartialOrientation, extend, meek_closure
 from causalrep.graphs._node_set import NodeSet
 from causalrep.graphs._store import TAIL
 from causalrep.utils import CycleError, GraphError
 
-__all__ = ["CPDAG", "MPDAG", "PDAG"]
+if TYPE_CHECKING:
+    from causalrep.graphs._mpdag import CPDAG, MPDAG
+
+__all__ = ["PDAG"]
 
 
 class PDAG(Graph):
@@ -138,6 +142,71 @@ class PDAG(Graph):
         """
         return PDAG._build(self._nodes, meek_closure(self._store))
 
+    def to_mpdag(
+        self,
+        required: Iterable[tuple[Hashable, Hashable]] = (),
+        forbidden: Iterable[tuple[Hashable, Hashable]] = (),
+    ) -> MPDAG:
+        """Return what follows from this graph and background knowledge: all directions, and no others.
+
+        Parameters
+        ----------
+        required, forbidden : iterable of (hashable, hashable), default=()
+            Pairs (cause, effect) whose edge must, or must not, be directed so. A forbidden pair that
+            is not adjacent says nothing new.
+
+        Returns
+        -------
+        MPDAG
+            With the same nodes and adjacencies; an edge is directed iff all consistent extensions that
+            agree with the knowledge direct it so.
+
+        Raises
+        ------
+        GraphError
+            If there is no consistent extension, a required pair is not adjacent, or a statement
+            contradicts this graph and the statements before it; the message names the statement.
+        UnknownNameError
+            If a node does not exist.
+
+        References
+        ----------
+        .. [1] C. Meek, "Causal inference and causal explanation with background knowledge", UAI 1995,
+           arXiv:1302.4972 (theorem 4: with R1 to R4 nothing is missed).
+
+        Examples
+        --------
+        >>> from causalrep.graphs import CPDAG
+        >>> g = CPDAG.from_string("X -- Y -- Z; X -- W")
+        >>> g.to_mpdag(required=[("X", "Y")])
+        MPDAG.from_string('X -> Y; Y -> Z; X -- W')
+        >>> g.to_mpdag(required=[("X", "Y")], forbidden=[("Y", "Z")])
+        Traceback (most recent call last):
+        ...
+        causalrep.utils._errors.GraphError: `forbidden` names 'Y' -> 'Z', but this graph and the
+        statements before it imply just that direction
+        """
+        from causalrep.graphs._mpdag import MPDAG
+
+        self.consistent_extension()
+        graph = PartialOrientation.of(meek_closure(self._store))
+        for name, pairs in (("required", required), ("forbidden", forbidden)):
+            for u, v in pairs_of(pairs, name):
+                i, j = self._id(u, f"`{name}`"), self._id(v, f"`{name}`")
+                if j not in graph.adjacent[i]:
+                    if name == "required":
+                        raise GraphError(f"`required` names {u!r} -> {v!r}, but the two are not adjacent")
+                    continue
+                source, target = (i, j) if name == "required" else (j, i)
+                if source in graph.children[target]:
+                    implied = "the opposite" if name == "required" else "just that direction"
+                    raise GraphError(
+                        f"`{name}` names {u!r} -> {v!r}, but this graph and the statements before it "
+                        f"imply {implied}"
+                    )
+                graph.orient_and_close(source, target)
+        return MPDAG._build(self._nodes, graph.store())
+
     def consistent_extension(self) -> DAG:
         """Return a DAG with the same adjacencies and v-structures and with all of these directions.
 
@@ -193,131 +262,3 @@ class PDAG(Graph):
         CPDAG.from_string('X -- Y; Y -- Z')
         """
         return self.consistent_extension().to_cpdag()
-
-
-class MPDAG(PDAG):
-    """A maximally oriented PDAG: no further direction follows by Meek's rules R1 to R4.
-
-    It stands for the members of a Markov equivalence class that agree with background knowledge.
-
-    Parameters
-    ----------
-    directed, undirected : iterable of (hashable, hashable), default=()
-        Pairs (cause, effect), and pairs of neighbours.
-    nodes : iterable of hashable, default=None
-        All nodes, in the order in which results list them; by default in order of first appearance.
-
-    Raises
-    ------
-    GraphError
-        If the rules direct an edge that is undirected here. Also all that a `PDAG` raises.
-
-    See Also
-    --------
-    PDAG : ``PDAG.meek_closure`` follows the rules.
-
-    References
-    ----------
-    .. [1] C. Meek, "Causal inference and causal explanation with background knowledge", UAI 1995,
-       arXiv:1302.4972.
-
-    Examples
-    --------
-    >>> from causalrep.graphs import MPDAG
-    >>> MPDAG(directed=[("X", "Y")], undirected=[("Z", "X"), ("Z", "Y")]).neighbors("Z")
-    NodeSet(['X', 'Y'])
-    """
-
-    def _check(self) -> None:
-        super()._check()
-        closed = self.meek_closure()
-        undirected = closed.undirected_edges
-        for u, v in self.undirected_edges:
-            if (u, v) not in undirected:
-                source, target = (u, v) if closed.mark(u, v) == "arrow" else (v, u)
-                raise GraphError(
-                    f"the edges must be closed under Meek's rules, got {u!r} -- {v!r}, "
-                    f"but the rules make it {source!r} -> {target!r}"
-                )
-
-
-class CPDAG(PDAG):
-    """The graph of a Markov equivalence class of DAGs, also called essential graph.
-
-    An edge is directed iff all members of the class direct it so. This is what a search that
-    assumes no latent common causes can learn from observational data.
-
-    Parameters
-    ----------
-    directed, undirected : iterable of (hashable, hashable), default=()
-        Pairs (cause, effect), and pairs of neighbours.
-    nodes : iterable of hashable, default=None
-        All nodes, in the order in which results list them; by default in order of first appearance.
-
-    Raises
-    ------
-    GraphError
-        If the edges are not those of an equivalence class: no DAG extends them, or other edges than
-        these are directed in all members. Also all that a `PDAG` raises.
-
-    See Also
-    --------
-    PDAG : Makes no such claim; ``PDAG.to_cpdag`` returns the class it belongs to.
-
-    References
-    ----------
-    .. [1] S. A. Andersson, D. Madigan, M. D. Perlman, "A characterization of Markov equivalence
-       classes for acyclic digraphs", Annals of Statistics 25, 1997, doi:10.1214/aos/1031833662.
-
-    Examples
-    --------
-    >>> from causalrep.graphs import CPDAG
-    >>> g = CPDAG(directed=[("X", "C"), ("Y", "C")])
-    >>> g.is_separated("X", "Y"), g.is_separated("X", "Y", given="C")
-    (True, False)
-    """
-
-    def _check(self) -> None:
-        super()._check()
-        expected = self.consistent_extension().to_cpdag()
-        if expected == self:
-            return
-        right = set(expected._store.written())
-        wrong = next(edge for edge in self._store.written() if edge not in right)
-        u, v = self._nodes[wrong[0]], self._nodes[wrong[2]]
-        truth = "some members of the class have it the other way round"
-        if wrong[1] == "--":
-            truth = "all members of the class direct it the same way"
-        raise GraphError(
-            f"the edges must be those of an equivalence class, got {u!r} {wrong[1]} {v!r}, but {truth}"
-        )
-
-    def is_separated(self, x: Nodes, y: Nodes, given: Nodes = ()) -> bool:
-        """Return whether `given` d-separates `x` and `y` in the DAGs of the class; all agree.
-
-        Parameters
-        ----------
-        x, y : hashable or iterable of hashable
-            A node or several.
-        given : hashable or iterable of hashable, default=()
-            A node or several to condition on.
-
-        Returns
-        -------
-        bool
-            As `DAG.is_separated` of any member.
-
-        Raises
-        ------
-        GraphError
-            If `x`, `y` and `given` are not disjoint.
-        UnknownNameError
-            If a node does not exist.
-
-        Examples
-        --------
-        >>> from causalrep.graphs import CPDAG
-        >>> CPDAG.from_string("X -- M -- Y").is_separated("X", "Y", given="M")
-        True
-        """
-        return self.consistent_extension().is_separated(x, y, given)

@@ -6,7 +6,8 @@ from causalrep.graphs import DAG
 from causalrep.utils import CycleError
 
 
-def _every_dag(n_nodes):
+def dags_on(n_nodes):
+    """Yield all DAGs on the nodes 0, 1, ..., n_nodes - 1."""
     pairs = list(combinations(range(n_nodes), 2))
     for choice in product(["", "->", "<-"], repeat=len(pairs)):
         edges = [
@@ -21,10 +22,10 @@ def _every_dag(n_nodes):
 @pytest.fixture(scope="session")
 def every_dag():
     """All DAGs on 0 to 4 nodes, by number of nodes."""
-    return {n_nodes: list(_every_dag(n_nodes)) for n_nodes in range(5)}
+    return {n_nodes: list(dags_on(n_nodes)) for n_nodes in range(5)}
 
 
-def _class_key(graph):
+def class_key(graph):
     """Skeleton and v-structures, straight from the definition of Verma and Pearl."""
     skeleton = frozenset(frozenset(edge) for edge in graph.directed_edges)
     colliders = frozenset(
@@ -43,6 +44,6 @@ def every_class(every_dag):
     for n_nodes, graphs in every_dag.items():
         classes = {}
         for graph in graphs:
-            classes.setdefault(_class_key(graph), []).append(graph)
+            classes.setdefault(class_key(graph), []).append(graph)
         found[n_nodes] = list(classes.values())
     return found
