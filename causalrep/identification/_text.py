@@ -7,7 +7,7 @@ from collections.abc import Hashable
 
 __all__ = ["latex_name", "text_name"]
 
-_PLAIN = re.compile(r"[^\W\d][\w.]*|-?\d+(\.\d+)?")
+_WORD = re.compile(r"[^\W\d][\w.]*")
 _SPECIAL = {
     "\\": r"\backslash{}", "{": r"\{", "}": r"\}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#",
     "$": r"\$", "^": r"\^{}", "~": r"\~{}", " ": r"\ ",
@@ -15,9 +15,9 @@ _SPECIAL = {
 
 
 def text_name(name: Hashable) -> str:
-    """Return a name as the query language reads it: quoted where it is not a plain word or number."""
+    """Return a name as the query language reads it: text in quotes where it is not a plain word."""
     text = str(name)
-    if _PLAIN.fullmatch(text) and (text != "do"):
+    if not isinstance(name, str) or (_WORD.fullmatch(text) and text != "do"):
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
