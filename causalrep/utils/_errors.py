@@ -18,9 +18,12 @@ __all__ = [
     "GraphError",
     "ImpossibleEvidenceError",
     "MissingDependencyError",
+    "NotIdentifiableError",
     "NotInvertibleError",
     "ParseError",
     "PolynomialProgramError",
+    "PositivityError",
+    "PositivityWarning",
     "UnknownNameError",
     "suggestion",
 ]
@@ -91,6 +94,33 @@ class UnknownNameError(CausalRepError, KeyError):
 
 class DataError(CausalRepError, ValueError):
     """Data do not have the form or the content that was expected."""
+
+
+class NotIdentifiableError(CausalRepError, ValueError):
+    """A question was asked that the distributions at hand do not determine.
+
+    Attributes
+    ----------
+    witness : object or None
+        Why, in a form that can be checked.
+    """
+
+    def __init__(self, message: str, witness: object = None) -> None:
+        self.witness = witness
+        super().__init__(message)
+
+    @property
+    def hedge(self) -> object:
+        """The witness, under the name of the commonest kind."""
+        return self.witness
+
+
+class PositivityError(DataError):
+    """An estimate needs a stratum in which some value never occurs."""
+
+
+class PositivityWarning(UserWarning):
+    """An estimate is undefined where some value never occurs in a stratum."""
 
 
 class ImpossibleEvidenceError(CausalRepError, ValueError):
