@@ -20,9 +20,11 @@ from causalrep.scm._distributions import (
     Laplace,
     LogNormal,
     Normal,
+    Poisson,
     StudentT,
     Uniform,
 )
+from causalrep.scm._equations import Equation
 from causalrep.scm._mechanism import Mechanism
 from causalrep.scm._mechanisms import AdditiveNoise, Function, Invertible, Linear, Root
 from causalrep.scm._samples import Samples
@@ -36,6 +38,7 @@ __all__ = [
     "Dirac",
     "Distribution",
     "Empirical",
+    "Equation",
     "Exponential",
     "Function",
     "Gamma",
@@ -45,6 +48,7 @@ __all__ = [
     "LogNormal",
     "Mechanism",
     "Normal",
+    "Poisson",
     "Root",
     "Samples",
     "StudentT",

@@ -9,6 +9,8 @@ import networkx as nx
 
 from causalrep.graphs import DAG
 from causalrep.scm._distributions import Distribution
+from causalrep.scm._equations import Equation
+from causalrep.scm._joint import JointNormal
 from causalrep.scm._mechanism import Mechanism, NoiseLaw
 from causalrep.scm._mechanisms import Function, Root
 from causalrep.utils import DataError, GraphError, UnknownNameError
@@ -39,9 +41,16 @@ def collect_mechanisms(
 
 
 def _as_mechanism(node: Hashable, spec: Any, law: NoiseLaw) -> Mechanism:
+    law = law.marginal(node) if isinstance(law, JointNormal) else law
     try:
+        if isinstance(spec, JointNormal):
+            spec = Root(spec.marginal(node))
         if isinstance(spec, Distribution):
             spec = Root(spec)
+        if isinstance(spec, str):
+            if isinstance(law, Mapping):
+                raise DataError(f"an equation takes one law of `noise`, got {law!r}")
+            return Equation(spec, law)
         if isinstance(spec, Mechanism):
             return spec if law is None else spec.with_noise(law)
         if callable(spec):
@@ -49,7 +58,7 @@ def _as_mechanism(node: Hashable, spec: Any, law: NoiseLaw) -> Mechanism:
     except (DataError, GraphError) as error:
         raise type(error)(f"the mechanism of {node!r}: {error}") from error
     raise TypeError(
-        f"the mechanism of {node!r} must be a Mechanism, a callable or a Distribution, "
+        f"the mechanism of {node!r} must be a Mechanism, a callable, an equation string or a Distribution, "
         f"got {type(spec).__name__}"
     )
 
@@ -105,4 +114,4 @@ def rewired(graph: DAG, replaced: Mapping[Hashable, Mechanism]) -> DAG:
             if parent not in graph:
                 raise UnknownNameError(parent, graph.nodes, what=f"the policy for {node!r}")
             edges.append((parent, node))
-    return DAG(edges, nodes=graph.nodes)
+    return DAG(edges, nodes=graph.nodes, latent=graph.latent)

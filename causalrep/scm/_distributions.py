@@ -28,6 +28,7 @@ __all__ = [
     "Laplace",
     "LogNormal",
     "Normal",
+    "Poisson",
     "StudentT",
     "Uniform",
 ]
@@ -289,6 +290,22 @@ class Bernoulli(_SciPy):
 
     def _draw(self, size: tuple[int, ...], generator: np.random.Generator) -> NDArray[Any]:
         return (generator.random(size) < self.probability).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Poisson(_SciPy):
+    """Law of a count with mean and variance `rate`."""
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        _require("Poisson", 0 < self.rate < 1e15, "a positive, finite `rate`", self.rate)
+
+    def _law(self) -> Any:
+        return stats.poisson(self.rate)
+
+    def _draw(self, size: tuple[int, ...], generator: np.random.Generator) -> NDArray[Any]:
+        return generator.poisson(self.rate, size)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ import numpy as np
 from causalrep.graphs import DAG
 from causalrep.scm._arrays import check_rows, is_numpy, noise_rows
 from causalrep.scm._build import check_agreement, collect_mechanisms, rewired
+from causalrep.scm._equations import EquationsMixin
 from causalrep.scm._evidence import Evidence
 from causalrep.scm._interventions import Fixed, Look, Shifted, as_intervention, as_shift, targets_of
 from causalrep.scm._mechanism import Array, Mechanism, Noise, NoiseLaw
@@ -49,17 +50,18 @@ from causalrep.utils import (
 __all__ = ["SCM"]
 
 
-class SCM:
+class SCM(EquationsMixin):
     """A structural causal model: a DAG with a mechanism at each node.
 
     Parameters
     ----------
     graph : DAG or networkx.DiGraph, optional
         Arrows from parents to children; default: read from the argument names of the mechanisms.
-    mechanisms : mapping of node to Mechanism, callable or Distribution
-        How each node gets its value. A callable takes parents by argument name, as whole arrays,
-        and the node's noise as ``noise``; it is taken as `Function`, about which nothing is known,
-        so declare `AdditiveNoise`, `Linear` or `Invertible` where counterfactuals are wanted.
+    mechanisms : mapping of node to Mechanism, callable, str or Distribution
+        How each node gets its value; a string is an `Equation`. A callable takes parents by
+        argument name, as whole arrays, and the node's noise as ``noise``; it is taken as `Function`,
+        about which nothing is known, so declare `AdditiveNoise`, `Linear` or `Invertible` where
+        counterfactuals are wanted.
     noise : mapping of node to Distribution, optional
         Laws of noise for callables and for mechanisms that were given none; a node without parents
         needs nothing else. A mapping of laws instead of one gives structured noise.
