@@ -76,6 +76,11 @@ class Mechanism(ABC):
         """Whether `log_prob` is available."""
         return type(self).log_prob is not Mechanism.log_prob
 
+    @property
+    def has_posterior(self) -> bool:
+        """Whether `draw_noise` can draw the noise behind a value."""
+        return self.invertible or type(self).draw_noise is not Mechanism.draw_noise
+
     @abstractmethod
     def forward(self, parents: Mapping[Hashable, Array], noise: Noise) -> Array:
         """Return the values of the node.
@@ -133,6 +138,32 @@ class Mechanism(ABC):
         if self.deterministic:
             return {}
         raise NotInvertibleError(f"a {type(self).__name__} cannot tell its noise from its value")
+
+    def draw_noise(
+        self, parents: Mapping[Hashable, Array], value: Array, generator: np.random.Generator
+    ) -> Noise:
+        """Return a draw of the noise from its law given that `forward` gave `value`.
+
+        Parameters
+        ----------
+        parents : mapping of node to array of shape (n, ...)
+            Values of the parents.
+        value : array of shape (n, ...)
+            Values of the node.
+        generator : numpy.random.Generator
+            Where the chance comes from; unused by a mechanism that can tell the noise.
+
+        Returns
+        -------
+        array of shape (n, ...), or dict of such arrays
+            One draw for each row: what `abduct` tells, where it can.
+
+        Raises
+        ------
+        NotInvertibleError
+            Where the noise can neither be told nor drawn.
+        """
+        return self.abduct(parents, value)
 
     def log_prob(self, parents: Mapping[Hashable, Array], value: Array) -> Array:
         """Return the log density of each row of `value` given the parents.

@@ -35,7 +35,7 @@ class _Call:
             self.parents = tuple(parents)
             self.takes_extra = True
         else:
-            names = _argument_names(function)
+            names = argument_names(function)
             self.parents = tuple(name for name in names if name != extra)
             self.takes_extra = extra in names
 
@@ -45,7 +45,7 @@ class _Call:
         return self.function(*(parents[name] for name in self.parents), **extra)
 
 
-def _argument_names(function: Callable[..., Array]) -> list[str]:
+def argument_names(function: Callable[..., Array]) -> list[str]:
     try:
         signature = inspect.signature(function)
     except ValueError as error:

@@ -1,0 +1,238 @@
+"""Exact answers from tables: a network of copies as factors, and sums over them.
+
+Every copy whose mechanism has finitely many outcomes becomes one factor. Copies of a node that share
+its noise are tied together through that noise: as a finite variable of its own under the monotone
+coupling, as a joint table of two copies under Gumbel noise (see `_couplings`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import singledispatch
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from causalrep.scm._arrays import as_array, check_rows, is_numpy
+from causalrep.scm._conditions import Condition
+from causalrep.scm._couplings import Coupling, Floats, gumbel_joint, interval_cells
+from causalrep.scm._cpt import CPT
+from causalrep.scm._distributions import Bernoulli, Categorical, Dirac
+from causalrep.scm._elimination import Factor, eliminate
+from causalrep.scm._interventions import Fixed, Shifted
+from causalrep.scm._mechanism import Mechanism
+from causalrep.scm._mechanisms import Root
+from causalrep.scm._states import States
+from causalrep.scm._worlds import Network
+from causalrep.utils import ImpossibleEvidenceError
+
+__all__ = ["Tabulated", "TableEngine", "tabulate"]
+
+_LARGEST = 1_000_000  # cells of a table that is found by calling a function on all its arguments
+
+Given = Mapping[int, Sequence[Condition]]
+
+
+@dataclass(frozen=True)
+class Tabulated:
+    """A mechanism as a table over the states of its parents, (k_1, ..., k_p, k)."""
+
+    states: States
+    table: Floats
+    coupling: Coupling | None = None  # None: no noise
+
+
+@singledispatch
+def tabulate(mechanism: Mechanism, parents: Mapping[Hashable, States]) -> Tabulated | None:
+    """Return a mechanism as a table, or None if it has not finitely many outcomes.
+
+    A mechanism without noise is called once with all combinations of its parents' states.
+    """
+    if not mechanism.deterministic or math.prod(map(len, parents.values())) > _LARGEST:
+        return None
+    grid = np.array(list(product(*(range(len(states)) for states in parents.values()))), dtype=np.intp)
+    columns = {
+        name: states.values[codes] for (name, states), codes in zip(parents.items(), grid.T, strict=True)
+    }
+    result = check_rows(mechanism.forward(columns, {}), len(grid), "the result of a mechanism")
+    if not is_numpy(result) or result.ndim != 1:
+        return None
+    labels = result.tolist()
+    states = States(sorted(set(labels)) if all(map(_is_number, labels)) else dict.fromkeys(labels))
+    shape = tuple(len(part) for part in parents.values())
+    return Tabulated(states, np.eye(len(states))[states.encode(result)].reshape(*shape, -1))
+
+
+def _is_number(label: object) -> bool:
+    return isinstance(label, (bool, int, float))
+
+
+@tabulate.register
+def _(mechanism: CPT, parents: Mapping[Hashable, States]) -> Tabulated | None:
+    table = mechanism.table
+    for axis, name in enumerate(mechanism.parents):
+        codes = mechanism.parent_states[name].encode(parents[name].values)
+        table = np.take(table, codes, axis=axis)
+    order = [mechanism.parents.index(name) for name in parents]
+    table = table.transpose(*order, len(order))
+    return Tabulated(mechanism.states, table, None if mechanism.deterministic else mechanism.coupling)
+
+
+@tabulate.register
+def _(mechanism: Root, parents: Mapping[Hashable, States]) -> Tabulated | None:  # noqa: ARG001
+    law = mechanism.noise
+    if not isinstance(law, (Bernoulli, Categorical, Dirac)) or law.shape:
+        return None
+    if isinstance(law, Dirac):
+        return Tabulated(States([law.value]), np.ones(1))
+    p = (1 - law.probability, law.probability) if isinstance(law, Bernoulli) else law.probabilities
+    return Tabulated(States(range(len(p))), np.asarray(p, dtype=np.float64), "monotone")
+
+
+@tabulate.register
+def _(mechanism: Fixed, parents: Mapping[Hashable, States]) -> Tabulated | None:  # noqa: ARG001
+    value = as_array(mechanism.value)
+    return None if value.shape else Tabulated(States([value.item()]), np.ones(1))
+
+
+@tabulate.register
+def _(mechanism: Shifted, parents: Mapping[Hashable, States]) -> Tabulated | None:
+    inner, delta = tabulate(mechanism.mechanism, parents), as_array(mechanism.delta)
+    if inner is None or delta.shape or not inner.states.numeric:
+        return None
+    return Tabulated(States((inner.states.values + delta.item()).tolist()), inner.table, inner.coupling)
+
+
+class TableEngine:
+    """A network of copies whose mechanisms are all tables.
+
+    Parameters
+    ----------
+    network : Network
+        The copies.
+    tables : mapping of int to Tabulated
+        Their tables, by number.
+    """
+
+    def __init__(self, network: Network, tables: Mapping[int, Tabulated]) -> None:
+        self.network = network
+        self.tables = tables
+
+    @classmethod
+    def build(cls, network: Network, numbers: Iterable[int]) -> TableEngine | None:
+        """Return the engine for the given copies, or None if one of them is not a table."""
+        tables: dict[int, Tabulated] = {}
+        sharing: dict[int, int] = {}
+        for number in numbers:
+            copy = network.copies[number]
+            found = tabulate(copy.mechanism, {name: tables[parent].states for name, parent in copy.parents})
+            if found is None:
+                return None
+            sharing[copy.source] = sharing.get(copy.source, 0) + 1
+            if found.coupling == "gumbel" and sharing[copy.source] > 2:
+                return None  # three rows of Gumbel noise have no closed form here
+            tables[number] = found
+        return cls(network, tables)
+
+    def log_mass(self, given: Given) -> float:
+        """Return the log probability that all conditions hold."""
+        _, log_scale = self._eliminated((), given)
+        return log_scale
+
+    def joint(self, numbers: Sequence[int], given: Given) -> tuple[list[States], Floats]:
+        """Return the joint law of some copies given conditions, over the states these leave.
+
+        Raises
+        ------
+        ImpossibleEvidenceError
+            If the conditions have probability zero.
+        """
+        table, log_scale = self._eliminated(numbers, given)
+        if log_scale == -math.inf:
+            raise ImpossibleEvidenceError("the evidence has probability zero under the model")
+        left = [self.tables[number].states for number in numbers]
+        kept = [
+            States(np.take(s.values, self._codes(n, given)).tolist())
+            for n, s in zip(numbers, left, strict=True)
+        ]
+        return kept, table / table.sum()
+
+    def _eliminated(self, keep: Sequence[int], given: Given) -> tuple[Floats, float]:
+        codes = {number: self._codes(number, given) for number in given}
+        if any(not len(kept) for kept in codes.values()):
+            return np.zeros(()), -math.inf
+        wanted = {*keep, *given}
+        for number in range(len(self.network.copies) - 1, -1, -1):
+            if number in wanted:
+                wanted.update(parent for _, parent in self.network.copies[number].parents)
+        factors = [_restricted(factor, codes) for factor in self._factors(sorted(wanted))]
+        return eliminate(factors, keep)
+
+    def _codes(self, number: int, given: Given) -> Any:
+        states = self.tables[number].states
+        mask = np.ones(len(states), dtype=bool)
+        for condition in given.get(number, ()):
+            mask &= condition.mask(states.values)
+        return np.flatnonzero(mask)
+
+    def _factors(self, numbers: Sequence[int]) -> list[Factor]:
+        groups: dict[int, list[int]] = {}
+        for number in numbers:
+            groups.setdefault(self.network.copies[number].source, []).append(number)
+        factors: list[Factor] = []
+        for source, members in groups.items():
+            coupling = self.tables[members[0]].coupling
+            if coupling is None or len(members) == 1:
+                factors += [Factor(self._scope(number), self.tables[number].table) for number in members]
+            elif coupling == "gumbel":
+                factors.append(self._pair(*members))
+            else:
+                factors += self._tied(members, len(self.network.copies) + source)
+        return factors
+
+    def _scope(self, number: int) -> tuple[int, ...]:
+        return (*(parent for _, parent in self.network.copies[number].parents), number)
+
+    def _tied(self, members: Sequence[int], noise: int) -> list[Factor]:
+        """Return factors of copies that respond to one finite noise, whose number is `noise`."""
+        tables = [self.tables[number].table for number in members]
+        k = tables[0].shape[-1]
+        lengths, response = interval_cells(np.concatenate([table.reshape(-1, k) for table in tables]))
+        ends = np.cumsum([table.size // k for table in tables])
+        factors = [Factor((noise,), lengths)]
+        for number, table, rows in zip(members, tables, np.split(response, ends[:-1]), strict=True):
+            certain = np.eye(k)[rows].reshape(*table.shape[:-1], len(lengths), k)
+            *parents, own = self._scope(number)
+            factors.append(Factor((*parents, noise, own), certain))
+        return factors
+
+    def _pair(self, first: int, second: int) -> Factor:
+        """Return the joint factor of two copies that share Gumbel noise."""
+        *one, _ = self._scope(first)
+        *two, _ = self._scope(second)
+        variables = tuple(dict.fromkeys((*one, *two)))
+        shape = [len(self.tables[variable].states) for variable in variables]
+        k = len(self.tables[first].states)
+        table = np.empty((*shape, k, k))
+        known: dict[tuple[bytes, bytes], Floats] = {}
+        for cell in np.ndindex(*shape):
+            at = dict(zip(variables, cell, strict=True))
+            p = self.tables[first].table[tuple(at[v] for v in one)]
+            q = self.tables[second].table[tuple(at[v] for v in two)]
+            key = (p.tobytes(), q.tobytes())
+            if key not in known:
+                known[key] = gumbel_joint(p, q)
+            table[cell] = known[key]
+        return Factor((*variables, first, second), table)
+
+
+def _restricted(factor: Factor, codes: Mapping[int, Any]) -> Factor:
+    """Return a factor over the states that conditions leave."""
+    table = factor.table
+    for axis, variable in enumerate(factor.variables):
+        if variable in codes:
+            table = np.take(table, codes[variable], axis=axis)
+    return Factor(factor.variables, table)
