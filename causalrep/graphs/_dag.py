@@ -11,12 +11,14 @@ from causalrep.graphs import _convert
 from causalrep.graphs._base import Nodes, pairs_of
 from causalrep.graphs._directed import Directed
 from causalrep.graphs._equivalence import compelled_parents
+from causalrep.graphs._interventional import interventional_store
 from causalrep.graphs._node_set import NodeSet
 from causalrep.graphs._store import ARROW, TAIL, EdgeStore
+from causalrep.utils import GraphError
 
 if TYPE_CHECKING:
     from causalrep.graphs._admg import ADMG
-    from causalrep.graphs._mpdag import CPDAG
+    from causalrep.graphs._mpdag import CPDAG, MPDAG
 
 __all__ = ["DAG"]
 
@@ -184,3 +186,91 @@ class DAG(Directed):
             [ARROW if directed else TAIL for _, _, directed in edges],
         )
         return CPDAG._build(self._nodes, store)
+
+    def interventional_cpdag(self, targets: Iterable[Nodes]) -> MPDAG:
+        """Return the graph of the interventional equivalence class: what experiments can tell.
+
+        An edge is directed iff all DAGs direct it so that have the same separations as this one both
+        undisturbed and under each of the interventions.
+
+        Parameters
+        ----------
+        targets : iterable of (hashable or iterable of hashable)
+            One target per experiment: the node, or the nodes, that it sets from outside. Observation
+            without intervention always counts as well.
+
+        Returns
+        -------
+        MPDAG
+            With the same nodes and adjacencies; its `size` takes polynomial time.
+
+        Raises
+        ------
+        GraphError
+            If `targets` is a string, which is no collection of targets.
+        UnknownNameError
+            If a node does not exist.
+
+        Notes
+        -----
+        Observation need not have been made if no node is in all targets: the classes are the same [1]_.
+
+        References
+        ----------
+        .. [1] A. Hauser, P. Bühlmann, "Characterization and greedy learning of interventional Markov
+           equivalence classes of directed acyclic graphs", JMLR 13, 2012, arXiv:1104.2808.
+
+        Examples
+        --------
+        >>> from causalrep.graphs import DAG
+        >>> g = DAG.from_string("X -> Y -> Z; W -> X")
+        >>> g.interventional_cpdag([])
+        MPDAG.from_string('X -- Y; Y -- Z; X -- W')
+        >>> g.interventional_cpdag(["Y"])
+        MPDAG.from_string('X -> Y; Y -> Z; X -- W')
+        """
+        from causalrep.graphs._mpdag import MPDAG
+
+        if isinstance(targets, str):
+            raise GraphError(
+                f"`targets` must be a collection of targets, such as [{targets!r}]; got a string"
+            )
+        sets = [set(self._ids(target, "`targets`")) for target in targets]
+        return MPDAG._build(self._nodes, interventional_store(self._store, self.to_cpdag()._store, sets))
+
+    def is_markov_equivalent(self, other: DAG, *, targets: Iterable[Nodes] = ()) -> bool:
+        """Return whether no data can tell two DAGs apart, or none from given experiments.
+
+        Parameters
+        ----------
+        other : DAG
+            The other graph.
+        targets : iterable of (hashable or iterable of hashable), default=()
+            As in `interventional_cpdag`; by default observation alone.
+
+        Returns
+        -------
+        bool
+            Whether both have the same nodes, the same separations and, under each intervention, the
+            same separations.
+
+        Raises
+        ------
+        UnknownNameError
+            If `targets` names a node that does not exist.
+
+        References
+        ----------
+        .. [1] T. Verma, J. Pearl, "Equivalence and synthesis of causal models", UAI 1990.
+
+        Examples
+        --------
+        >>> from causalrep.graphs import DAG
+        >>> g, h = DAG.from_string("X -> Y -> Z"), DAG.from_string("X <- Y -> Z")
+        >>> g.is_markov_equivalent(h), g.is_markov_equivalent(h, targets=["X"])
+        (True, False)
+        """
+        targets = list(targets)
+        if set(self._nodes) != set(other._nodes):
+            return False
+        return self.interventional_cpdag(targets) == other.interventional_cpdag(targets)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING
 
-from causalrep.graphs._base import Graph, pairs_of
+from causalrep.graphs._base import pairs_of
 from causalrep.graphs._dag import DAG
-from causalrep.graphs._order import find_cycle, topological_order
 from causalrep.graphs._equivalence import PartialOrientation, extend, meek_closure
 from causalrep.graphs._node_set import NodeSet
-from causalrep.graphs._store import TAIL
+from causalrep.graphs._order import find_cycle, topological_order
+from causalrep.graphs._possible import PossiblyCausal
+from causalrep.graphs._separation import Separable
+from causalrep.graphs._store import ARROW, TAIL, EdgeStore
 from causalrep.utils import CycleError, GraphError
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["PDAG"]
 
 
-class PDAG(Graph):
+class PDAG(PossiblyCausal, Separable):
     """A partially directed graph: directed edges without a directed cycle, and undirected edges.
 
     It stands for the DAGs with the same adjacencies, the same v-structures, and its directions, of
@@ -50,6 +52,7 @@ class PDAG(Graph):
     """
 
     _kinds = ("->", "--")
+    _may_point = ((TAIL, ARROW), (TAIL, TAIL))
 
     def __init__(
         self,
@@ -231,14 +234,17 @@ class PDAG(Graph):
         >>> PDAG.from_string("X -- Y -- Z").consistent_extension()
         DAG.from_string('X -> Y; Y -> Z')
         """
-        store, left = extend(self._store)
+        return DAG._build(self._nodes, self._plain())
+
+    def _plain(self) -> EdgeStore:
+        store, left = self._store.derived(extend)
         if left:
             names = ", ".join(repr(self._nodes[i]) for i in left[:10]) + (", ..." if len(left) > 10 else "")
             raise GraphError(
                 f"no DAG has the adjacencies, v-structures and directions of this {type(self).__name__}: "
                 f"none of the nodes {names} can come last"
             )
-        return DAG._build(self._nodes, store)
+        return store
 
     def to_cpdag(self) -> CPDAG:
         """Return the equivalence class of the consistent extensions.
