@@ -44,8 +44,9 @@ class Joint:
         """Return the joint array of some variables, with the axes in the order asked for."""
         away = tuple(i for i, name in enumerate(self.names) if name not in keep)
         left = [name for name in self.names if name in keep]
-        summed = self.array.sum(axis=away)
-        return np.transpose(summed, [left.index(name) for name in keep])
+        summed: NDArray[np.float64] = self.array.sum(axis=away)
+        moved: NDArray[np.float64] = np.transpose(summed, [left.index(name) for name in keep])
+        return moved
 
     def probability(self, event: Mapping[Hashable, Hashable]) -> float:
         """Return the probability that the named variables take these values."""
@@ -57,6 +58,8 @@ def read_joints(
     sources: Sequence[tuple[str, Any]],
     known: Iterable[Hashable],
     states: Mapping[Hashable, Any] | None = None,
+    *,
+    seen: Iterable[tuple[Hashable, Hashable]] = (),
 ) -> list[Joint]:
     """Return the distributions of several tables or data sets on common states.
 
@@ -69,6 +72,8 @@ def read_joints(
         The names that columns may have.
     states : mapping of name to sequence, default=None
         The values that a variable can take where the tables do not show them all.
+    seen : iterable of (name, value), default=()
+        Values that occur elsewhere.
 
     Returns
     -------
@@ -90,13 +95,14 @@ def read_joints(
         if name not in known:
             raise UnknownNameError(name, known, what="`states`")
     merged: dict[Hashable, list[Hashable]] = {name: list(values) for name, values in given.items()}
-    for what, (values_of, _) in columns:
+    elsewhere = [("the experiments", {name: [_plain(value)]}) for name, value in seen]
+    for what, values_of in [*((what, found) for what, (found, _) in columns), *elsewhere]:
         for name, values in values_of.items():
-            seen = merged.setdefault(name, [])
-            new = [value for value in dict.fromkeys(values) if value not in seen]
+            before = merged.setdefault(name, [])
+            new = [value for value in dict.fromkeys(values) if value not in before]
             if new and name in given:
                 raise DataError(f"`{what}` has {name!r} = {new[0]!r}, which `states` does not list")
-            seen += new
+            before += new
     ordered = {name: values if name in given else _ordered(values) for name, values in merged.items()}
     final: States = {name: tuple(values) for name, values in ordered.items()}
     return [_count(values_of, p, final, what) for what, (values_of, p) in columns]
@@ -140,8 +146,8 @@ def _probabilities(column: NDArray[Any], what: str) -> NDArray[np.float64]:
         raise DataError(f"the probabilities of `{what}` must not be negative, got {p.min():.6g}")
     if abs(p.sum() - 1) > ROUNDING:
         raise DataError(f"the probabilities of `{what}` must sum to one, got {p.sum():.6g}")
-    p = np.clip(p, 0, None)
-    return p / p.sum()
+    shares: NDArray[np.float64] = np.clip(p, 0, None)
+    return shares / float(shares.sum())
 
 
 def _ordered(values: list[Hashable]) -> list[Hashable]:
@@ -159,7 +165,7 @@ def _count(
     shape = [len(states[name]) for name in names]
     if np.prod([float(size) for size in shape]) > 1e7:
         raise DataError(
-            f"`{what}` must be discrete: its {len(names)} columns have {shape} different values, too many cells"
+            f"`{what}` must be discrete: its columns have {shape} different values, too many cells to count"
         )
     cells = np.array([[place[name][value] for value in values_of[name]] for name in names], dtype=int)
     n_rows = cells.shape[1] if names else 1
@@ -169,5 +175,5 @@ def _count(
         state = {name: states[name][i] for name, i in zip(names, np.unravel_index(twice, shape), strict=True)}
         raise DataError(f"`{what}` must list each state once, got {state} twice")
     weights = np.full(n_rows, 1 / n_rows) if p is None else p
-    array = np.bincount(flat, weights=weights, minlength=int(np.prod(shape))).reshape(shape)
-    return Joint(names, states, array, n_rows if p is None else None)
+    array = np.bincount(flat, weights=weights, minlength=int(np.prod(shape))).astype(float)
+    return Joint(names, states, array.reshape(shape), n_rows if p is None else None)

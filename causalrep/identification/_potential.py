@@ -113,7 +113,7 @@ def ancestral_potentials(graph: ADMG, potentials: Iterable[Potential]) -> list[P
     return sorted(found, key=key)
 
 
-def unnest_values(graph: ADMG, event: Event, states: States) -> list[Event]:
+def unnest_values(event: Event, states: States) -> list[Event]:
     """Return the disjoint events without nesting whose union is `event` (theorem 1 of [2]_).
 
     ``Y[X=1, M[X=0]] = y`` is, over the values m of `M`, the union of ``Y[X=1, M=m] = y`` and
@@ -185,9 +185,12 @@ def expand(graph: ADMG, states: States, event: Event, *, limit: int = 200_000) -
         for values, facts in partial:
             inputs = tuple(values[p] if isinstance(p, Potential) else p for _, p in up)
             known = (potential.variable, inputs)
-            for value in [wanted[potential]] if potential in wanted else states[potential.variable]:
-                if facts.get(known, value) == value:
-                    grown.append(({**values, potential: value}, {**facts, known: value}))
+            choices = [wanted[potential]] if potential in wanted else states[potential.variable]
+            grown += [
+                ({**values, potential: value}, {**facts, known: value})
+                for value in choices
+                if facts.get(known, value) == value
+            ]
         partial = grown
         if len(partial) > limit:
             raise ValueError(f"the event has more than {limit} cases; leave variables out of the graph")
