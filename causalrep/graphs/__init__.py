@@ -11,12 +11,13 @@ mark at each end.
 """
 
 from causalrep.graphs._admg import ADMG
-from causalrep.graphs._ancestral import MAG, PAG
 from causalrep.graphs._base import Graph
 from causalrep.graphs._bayes_net import BayesNet
 from causalrep.graphs._dag import DAG
+from causalrep.graphs._mag import MAG
 from causalrep.graphs._mpdag import CPDAG, MPDAG
 from causalrep.graphs._node_set import NodeSet
+from causalrep.graphs._pag import PAG
 from causalrep.graphs._pdag import PDAG
 
 __all__ = ["ADMG", "BayesNet", "CPDAG", "DAG", "MAG", "MPDAG", "PAG", "PDAG", "Graph", "NodeSet"]

@@ -1,144 +1,87 @@
-"""Ancestral graphs: what is left of a DAG when some variables are hidden or selected on, and its class."""
+"""What maximal ancestral graphs and the graphs of their classes have in common."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from typing import Any
 
-from causalrep.graphs._base import Graph, closure, pairs_of
-from causalrep.graphs._directed import find_cycle, topological_order
-from causalrep.graphs._node_set import in_order
+from causalrep.graphs._possible import adjacency_sets
 from causalrep.graphs._separation import Separable
-from causalrep.graphs._store import ARROW, MARKS, TAIL
-from causalrep.utils import CycleError, GraphError
+from causalrep.graphs._store import ARROW, TAIL, EdgeStore
+from causalrep.utils import GraphError
 
-__all__ = ["MAG", "PAG"]
-
-
-class MAG(Separable):
-    """A maximal ancestral graph: the separations and ancestries of a DAG with hidden and selected nodes.
-
-    A tail at `X` means that `X` is a cause of the other end or of a selected variable, an arrowhead
-    that it is not.
-
-    Parameters
-    ----------
-    directed, bidirected, undirected : iterable of (hashable, hashable), default=()
-        Pairs (ancestor, descendant), pairs that share a hidden cause, pairs that are joined by
-        selection.
-    nodes : iterable of hashable, default=None
-        All nodes, in the order in which results list them; by default in order of first appearance.
-
-    Raises
-    ------
-    CycleError
-        If the directed edges form a cycle, which is its attribute ``cycle``.
-    GraphError
-        If the graph is not ancestral, two edges join the same nodes, an edge joins a node to
-        itself, or `nodes` repeats a node.
-    UnknownNameError
-        If `nodes` is given and lacks the end of an edge.
-
-    References
-    ----------
-    .. [1] T. Richardson, P. Spirtes, "Ancestral graph Markov models", Annals of Statistics 30, 2002,
-       doi:10.1214/aos/1031689015.
-
-    Examples
-    --------
-    >>> from causalrep.graphs import MAG
-    >>> g = MAG(directed=[("Z", "X")], bidirected=[("X", "Y")])
-    >>> g.is_separated("Z", "Y"), g.is_separated("Z", "Y", given="X")
-    (True, False)
-    """
-
-    _kinds = ("->", "<->", "--")
-
-    def __init__(
-        self,
-        directed: Iterable[tuple[Hashable, Hashable]] = (),
-        bidirected: Iterable[tuple[Hashable, Hashable]] = (),
-        undirected: Iterable[tuple[Hashable, Hashable]] = (),
-        nodes: Iterable[Hashable] | None = None,
-    ) -> None:
-        edges = [(u, "->", v) for u, v in pairs_of(directed, "directed")]
-        edges += [(u, "<->", v) for u, v in pairs_of(bidirected, "bidirected")]
-        edges += [(u, "--", v) for u, v in pairs_of(undirected, "undirected")]
-        self._fill(edges, nodes)
-
-    def _check(self) -> None:
-        store = self._store
-        if len(store.derived(topological_order)) < len(self):
-            raise CycleError([self._nodes[i] for i in find_cycle(store)])
-        parents = store.lists(ARROW, TAIL)
-        for i, siblings in enumerate(store.lists(ARROW, ARROW)):
-            above = closure([i], parents) if siblings else bytearray()
-            for j in siblings:
-                if above[j]:
-                    u, v = self._nodes[j], self._nodes[i]
-                    raise GraphError(f"a MAG must be ancestral, got {u!r} <-> {v!r} where {u!r} causes {v!r}")
-        for i, neighbours in enumerate(store.lists(TAIL, TAIL)):
-            if neighbours and store.lists(ARROW, None)[i]:
-                u, v = self._nodes[i], self._nodes[store.lists(ARROW, None)[i][0]]
-                raise GraphError(
-                    f"a MAG must be ancestral, got an arrowhead at {u!r} (from {v!r}), which has an "
-                    f"undirected edge to {self._nodes[neighbours[0]]!r}"
-                )
+__all__ = ["Ancestral", "is_visible"]
 
 
-class PAG(Graph):
-    """A partial ancestral graph: all maximal ancestral graphs with the same separations.
+class Ancestral(Separable):
+    """A graph whose marks speak of ancestors, with hidden variables allowed for."""
 
-    An arrowhead or a tail is common to all of them, a circle is not.
+    def is_visible(self, u: Hashable, v: Hashable) -> bool:
+        """Return whether the edge `u` -> `v` rules out a hidden common cause of its ends.
 
-    Parameters
-    ----------
-    edges : iterable of (hashable, str, hashable), default=()
-        Triples such as ``("X", "o->", "Y")``; kinds are ``->``, ``<-``, ``<->``, ``--``, ``o->``,
-        ``<-o``, ``o-o``, ``o--`` and ``--o``.
-    nodes : iterable of hashable, default=None
-        All nodes, in the order in which results list them; by default in order of first appearance.
+        It does if the graph has a node that is not adjacent to `v` and joined to `u` by an edge into
+        `u`, or by a path into `u` whose inner nodes are all colliders and parents of `v`.
 
-    Raises
-    ------
-    CycleError
-        If the directed edges form a cycle, which is its attribute ``cycle``.
-    GraphError
-        If an edge is no such triple, two edges join the same nodes, an edge joins a node to itself,
-        or `nodes` repeats a node.
-    UnknownNameError
-        If `nodes` is given and lacks the end of an edge.
+        Parameters
+        ----------
+        u, v : hashable
+            The ends of a directed edge.
 
-    References
-    ----------
-    .. [1] J. Zhang, "On the completeness of orientation rules for causal discovery in the presence
-       of latent confounders and selection bias", Artificial Intelligence 172, 2008,
-       doi:10.1016/j.artint.2008.08.001.
+        Returns
+        -------
+        bool
+            True also in every other graph of the class, False in some.
 
-    Examples
-    --------
-    >>> from causalrep.graphs import PAG
-    >>> g = PAG([("X", "o->", "Y"), ("Z", "o->", "Y")])
-    >>> g.mark("X", "Y"), g.mark("Y", "X")
-    ('arrow', 'circle')
-    """
+        Raises
+        ------
+        GraphError
+            If the graph has no edge `u` -> `v`.
+        UnknownNameError
+            If a node does not exist.
 
-    _kinds = ("->", "<->", "--", "o->", "o-o", "o--")
+        References
+        ----------
+        .. [1] J. Zhang, "Causal reasoning with ancestral graphs", JMLR 9, 2008 (definition 8).
 
-    def __init__(
-        self,
-        edges: Iterable[tuple[Hashable, str, Hashable]] = (),
-        nodes: Iterable[Hashable] | None = None,
-    ) -> None:
-        self._fill([_triple(edge) for edge in in_order(edges)], nodes)
-
-    def _check(self) -> None:
-        if len(self._store.derived(topological_order)) < len(self):
-            raise CycleError([self._nodes[i] for i in find_cycle(self._store)])
+        Examples
+        --------
+        >>> from causalrep.graphs import MAG
+        >>> g = MAG.from_string("Z -> X -> Y")
+        >>> g.is_visible("X", "Y"), g.is_visible("Z", "X")
+        (True, False)
+        """
+        i, j = self._id(u, "`u`"), self._id(v, "`v`")
+        if j not in self._store.lists(TAIL, ARROW)[i]:
+            raise GraphError(f"`u` and `v` must be joined by an edge {u!r} -> {v!r}, which there is not")
+        return is_visible(self._store, i, j)
 
 
-def _triple(edge: Any) -> tuple[Hashable, str, Hashable]:
-    if not isinstance(edge, tuple | list) or len(edge) != 3 or edge[1] not in MARKS:
-        kinds = ", ".join(MARKS)
-        raise GraphError(f"`edges` must be triples (u, kind, v) with a kind among {kinds}, got {edge!r}")
-    return edge[0], edge[1], edge[2]
+def is_visible(store: EdgeStore, u: int, v: int) -> bool:
+    """Return whether the directed edge u -> v is visible."""
+    into, siblings = store.lists(ARROW, None), store.lists(ARROW, ARROW)
+    beside_v, parents_of_v = store.derived(adjacency_sets)[v], store.lists(ARROW, TAIL)[v]
+    colliders = [u]
+    for node in colliders:  # grows while it is read
+        if any(other != v and other not in beside_v for other in into[node]):
+            return True
+        colliders += [other for other in siblings[node] if other in parents_of_v and other not in colliders]
+    return False
+
+
+def inducing_path(store: EdgeStore, ends: tuple[int, int], permitted: Iterable[int]) -> list[int] | None:
+    """Return the shortest path between two nodes along colliders that are `permitted`, if there is one."""
+    first, last = ends
+    inner = set(permitted) - {first, last}
+    siblings, children = store.lists(ARROW, ARROW), store.lists(TAIL, ARROW)
+    reaches_last = {*siblings[last], *children[last]} & inner
+    start = [node for node in sorted({*siblings[first], *children[first]}) if node in inner]
+    came = dict.fromkeys(start, first)
+    for node in start:  # grows while it is read: breadth first
+        if node in reaches_last:
+            path = [last, node]
+            while path[-1] != first:
+                path.append(came[path[-1]])
+            return path[::-1]
+        new = [other for other in siblings[node] if other in inner and other not in came]
+        came.update(dict.fromkeys(new, node))
+        start += new
+    return None

@@ -8,7 +8,6 @@ from itertools import islice
 
 import numpy as np
 
-from causalrep.graphs._base import Nodes
 from causalrep.graphs._chordal import chordless_cycle
 from causalrep.graphs._counting import OrientationTable
 from causalrep.graphs._dag import DAG
@@ -270,33 +269,3 @@ class CPDAG(MPDAG):
                 "the undirected edges must be chordal, or no DAG has these adjacencies and v-structures, "
                 f"got the cycle {names} without a chord"
             )
-
-    def is_separated(self, x: Nodes, y: Nodes, given: Nodes = ()) -> bool:
-        """Return whether `given` d-separates `x` and `y` in the DAGs of the class; all agree.
-
-        Parameters
-        ----------
-        x, y : hashable or iterable of hashable
-            A node or several.
-        given : hashable or iterable of hashable, default=()
-            A node or several to condition on.
-
-        Returns
-        -------
-        bool
-            As `DAG.is_separated` of any member.
-
-        Raises
-        ------
-        GraphError
-            If `x`, `y` and `given` are not disjoint.
-        UnknownNameError
-            If a node does not exist.
-
-        Examples
-        --------
-        >>> from causalrep.graphs import CPDAG
-        >>> CPDAG.from_string("X -- M -- Y").is_separated("X", "Y", given="M")
-        True
-        """
-        return self.consistent_extension().is_separated(x, y, given)

@@ -1,87 +1,40 @@
-"""Separation by reachability over walks: one pass answers for all targets at once.
-
-A walk, which unlike a path may visit a node again, is open given Z iff its inner nodes that are in Z
-are just its colliders. (A path whose collider is only an ancestor of Z becomes such a walk by a
-detour down to Z and back.) Whether a walk may go on depends only on where it is and on whether it
-came in by an arrowhead, so a search over these 2 n states decides separation in
-O(n_nodes + n_edges), for d-separation in DAGs and m-separation in mixed graphs without circles alike.
-
-References
-----------
-.. [1] D. Geiger, T. Verma, J. Pearl, "Identifying independence in Bayesian networks", Networks 20,
-   1990, doi:10.1002/net.3230200504.
-.. [2] B. van der Zander, M. Liśkiewicz, J. Textor, "Separators and adjustment sets in causal
-   graphs", Artificial Intelligence 270, 2019, doi:10.1016/j.artint.2018.12.006.
-"""
+"""Separation: what the missing edges of a graph say, for one question or for many at once."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
 
-from causalrep.graphs._base import Graph, Nodes, closure
+import numpy as np
+from numpy.typing import NDArray
+
+from causalrep.graphs._base import Nodes
 from causalrep.graphs._node_set import NodeSet
-from causalrep.graphs._store import ARROW, TAIL, EdgeStore, flags
+from causalrep.graphs._reachability import connected, connected_many
+from causalrep.graphs._separators import SeparatorSearch
 from causalrep.utils import GraphError
 
-__all__ = ["Separable", "connected"]
+__all__ = ["Separable"]
+
+#: Questions answered in one search: enough bits to be worth a step, few enough to fit a cache.
+_N_TOGETHER = 2048
 
 
-def _walks(store: EdgeStore) -> tuple[list[list[int]], list[list[int]]]:
-    """Return for each node the states that one step leads to, leaving it by a tail or by an arrowhead.
-
-    State 2 v means: at v, come in by a tail; 2 v + 1: come in by an arrowhead.
-    """
-    by_tail, by_arrow = (
-        [[2 * w + 1 for w in into] + [2 * w for w in out] for into, out in zip(*lists, strict=True)]
-        for lists in (
-            (store.lists(TAIL, ARROW), store.lists(TAIL, TAIL)),
-            (store.lists(ARROW, ARROW), store.lists(ARROW, TAIL)),
-        )
-    )
-    return by_tail, by_arrow
-
-
-def connected(
-    store: EdgeStore, sources: Iterable[int], given: list[int], targets: Iterable[int] = ()
-) -> bytearray:
-    """Return one byte per node: 1 if an open walk joins it to a source; stop early at a target.
-
-    Nodes in `given` are never marked.
-    """
-    by_tail, by_arrow = store.derived(_walks)
-    in_given = flags(store.n_nodes, given)
-    wanted = flags(store.n_nodes, list(targets))
-    found = bytearray(store.n_nodes)
-    stack = [2 * source for source in sources]
-    seen = flags(2 * store.n_nodes, stack)
-    while stack:
-        state = stack.pop()
-        node = state >> 1
-        steps: list[list[int]] = []
-        if not in_given[node]:
-            found[node] = 1
-            if wanted[node]:
-                break
-            steps.append(by_tail[node])
-        # In and out by arrowheads the node is a collider, which must be given; else it must not be.
-        if in_given[node] == state & 1:
-            steps.append(by_arrow[node])
-        for step in steps:
-            for after in step:
-                if not seen[after]:
-                    seen[after] = 1
-                    stack.append(after)
-    return found
-
-
-class Separable(Graph):
+class Separable(SeparatorSearch):
     """A graph whose missing edges speak: it answers separation queries on its own edges."""
+
+    def _connected(
+        self, sources: Iterable[int], given: Sequence[int], targets: Iterable[int] = ()
+    ) -> bytearray:
+        return connected(self._plain(), sources, given, targets)
 
     def is_separated(self, x: Nodes, y: Nodes, given: Nodes = ()) -> bool:
         """Return whether `given` blocks every path between `x` and `y`.
 
-        In a DAG this is d-separation: data from any model on the graph then have `x` independent of
-        `y` given `given` (Markov property); the converse needs faithfulness.
+        In a DAG this is d-separation, in a graph with bidirected edges m-separation: data from any
+        model on the graph then have `x` independent of `y` given `given` (Markov property); the
+        converse needs faithfulness. A graph that stands for a class of graphs answers as its members
+        do, which all agree.
 
         Parameters
         ----------
@@ -98,29 +51,33 @@ class Separable(Graph):
         Raises
         ------
         GraphError
-            If `x`, `y` and `given` are not disjoint.
+            If `x`, `y` and `given` are not disjoint, or a `PDAG` has no member.
         UnknownNameError
             If a node does not exist.
 
         Notes
         -----
-        O(n_nodes + n_edges) [2]_.
+        O(n_nodes + n_edges) [2]_. A `PAG` is searched along walks of definite status [3]_ in
+        O(n_edges * max degree).
 
         References
         ----------
         .. [1] J. Pearl, "Causality", 2nd edition, 2009, definition 1.2.3.
         .. [2] B. van der Zander, M. Liśkiewicz, J. Textor, "Separators and adjustment sets in causal
            graphs", Artificial Intelligence 270, 2019, doi:10.1016/j.artint.2018.12.006.
+        .. [3] J. Zhang, "Causal reasoning with ancestral graphs", JMLR 9, 2008.
 
         Examples
         --------
-        >>> from causalrep.graphs import DAG
+        >>> from causalrep.graphs import CPDAG, DAG
         >>> g = DAG.from_string("X -> M -> Y; X -> C <- Y")
         >>> g.is_separated("X", "Y", given="M"), g.is_separated("X", "Y", given={"M", "C"})
         (True, False)
+        >>> CPDAG.from_string("X -- M -- Y").is_separated("X", "Y", given="M")
+        True
         """
         sources, targets, conditions = self._disjoint(("x", x), ("y", y), ("given", given))
-        found = connected(self._store, sources, conditions, targets)
+        found = self._connected(sources, conditions, targets)
         return not any(found[target] for target in targets)
 
     def separated_from(self, x: Nodes, given: Nodes = ()) -> NodeSet[Hashable]:
@@ -141,7 +98,7 @@ class Separable(Graph):
         Raises
         ------
         GraphError
-            If `x` and `given` are not disjoint.
+            If `x` and `given` are not disjoint, or a `PDAG` has no member.
         UnknownNameError
             If a node does not exist.
 
@@ -152,78 +109,119 @@ class Separable(Graph):
         NodeSet(['Z'])
         """
         sources, conditions = self._disjoint(("x", x), ("given", given))
-        found = connected(self._store, sources, conditions)
+        found = self._connected(sources, conditions)
         for node in (*sources, *conditions):
             found[node] = 1
         return self._labels(i for i, reached in enumerate(found) if not reached)
 
-    def find_separator(
-        self, x: Nodes, y: Nodes, *, include: Nodes = (), restrict: Nodes | None = None
-    ) -> NodeSet[Hashable] | None:
-        """Return a set that separates `x` and `y`, or ``None`` if there is none.
-
-        The set consists of all the allowed ancestors of `x`, `y` and `include`: it separates if
-        anything does, but is seldom the smallest that does.
+    def are_separated(self, queries: Iterable[Sequence[Any]]) -> NDArray[np.bool_]:
+        """Return the answers of `is_separated` to many questions, found together.
 
         Parameters
         ----------
-        x, y : hashable or iterable of hashable
-            A node or several.
-        include : hashable or iterable of hashable, default=()
-            Nodes that the set must contain.
-        restrict : hashable or iterable of hashable, default=None
-            The nodes that the set may contain; by default all but `x` and `y`.
+        queries : iterable of (x, y) or (x, y, given)
+            What `is_separated` would be asked.
 
         Returns
         -------
-        NodeSet or None
-            In node order.
+        array of bool of shape (n_queries,)
+            In the order of the questions.
 
         Raises
         ------
         GraphError
-            If `x`, `y` and `include` are not disjoint, or `include` is not within `restrict`.
+            If a question is no such tuple or its sets are not disjoint, or a `PDAG` has no member.
         UnknownNameError
             If a node does not exist.
 
-        References
-        ----------
-        .. [1] B. van der Zander, M. Liśkiewicz, J. Textor, "Separators and adjustment sets in causal
-           graphs", Artificial Intelligence 270, 2019, doi:10.1016/j.artint.2018.12.006 (lemma 3).
+        Notes
+        -----
+        The questions travel through the graph as the bits of integers, so that one step serves
+        thousands of them; questions that differ only in `y` share their bit.
 
         Examples
         --------
         >>> from causalrep.graphs import DAG
-        >>> g = DAG.from_string("Z -> X -> M -> Y; Z -> Y")
-        >>> g.find_separator("X", "Y")
-        NodeSet(['Z', 'M'])
-        >>> g.find_separator("X", "Y", restrict=["Z"]) is None
-        True
+        >>> g = DAG.from_string("X -> M -> Y")
+        >>> g.are_separated([("X", "Y"), ("X", "Y", "M"), ("X", ["M", "Y"])])
+        array([False,  True, False])
         """
-        sources, targets, required = self._disjoint(("x", x), ("y", y), ("include", include))
-        allowed = set(range(len(self))) if restrict is None else set(self._ids(restrict, "`restrict`"))
-        missing = [i for i in required if i not in allowed]
-        if missing:
-            raise GraphError(
-                f"`include` must lie within `restrict`, got {self._nodes[missing[0]]!r} outside it"
-            )
-        ends = {*sources, *targets}
-        ancestral = closure([*ends, *required], self._store.lists(ARROW, TAIL))
-        chosen = [i for i in range(len(self)) if ancestral[i] and i in allowed and i not in ends]
-        found = connected(self._store, sources, chosen, targets)
-        return None if any(found[target] for target in targets) else self._labels(chosen)
+        columns: dict[tuple[tuple[int, ...], tuple[int, ...]], int] = {}
+        asked: list[tuple[int, list[int]]] = []
+        for query in queries:
+            x, y, given = _parts(query)
+            sources, targets, conditions = self._disjoint(("x", x), ("y", y), ("given", given))
+            column = columns.setdefault((tuple(sources), tuple(conditions)), len(columns))
+            asked.append((column, targets))
+        by_column: list[list[int]] = [[] for _ in columns]
+        for number, (column, _) in enumerate(asked):
+            by_column[column].append(number)
+        answers = np.ones(len(asked), dtype=bool)
+        keys = list(columns)
+        for start in range(0, len(keys), _N_TOGETHER):
+            together = keys[start : start + _N_TOGETHER]
+            found = self._connected_many([key[0] for key in together], [key[1] for key in together])
+            for bit, numbers in enumerate(by_column[start : start + _N_TOGETHER]):
+                for number in numbers:
+                    answers[number] = not any(found[target] >> bit & 1 for target in asked[number][1])
+        return answers
 
-    def _disjoint(self, *arguments: tuple[str, Nodes]) -> list[list[int]]:
-        """Return the indices of each argument; no node may be in two of them."""
-        owner: dict[int, str] = {}
-        found = []
-        for name, nodes in arguments:
-            indices = self._ids(nodes, f"`{name}`")
-            for i in indices:
-                if i in owner:
-                    raise GraphError(
-                        f"`{owner[i]}` and `{name}` must be disjoint, got {self._nodes[i]!r} in both"
-                    )
-                owner[i] = name
-            found.append(indices)
-        return found
+    def separation_matrix(self, given: Nodes = ()) -> NDArray[np.bool_]:
+        """Return for all pairs of nodes at once whether `given` separates them.
+
+        Parameters
+        ----------
+        given : hashable or iterable of hashable, default=()
+            A node or several to condition on.
+
+        Returns
+        -------
+        array of bool of shape (n_nodes, n_nodes)
+            Symmetric, rows and columns in node order. Entries on the diagonal, and in the rows and
+            columns of `given`, are False.
+
+        Raises
+        ------
+        GraphError
+            If a `PDAG` has no member.
+        UnknownNameError
+            If a node does not exist.
+
+        Examples
+        --------
+        >>> from causalrep.graphs import DAG
+        >>> DAG.from_string("X -> M -> Y").separation_matrix(given="M").astype(int)
+        array([[0, 0, 1],
+               [0, 0, 0],
+               [1, 0, 0]])
+        """
+        conditions = self._ids(given, "`given`")
+        n_nodes = len(self)
+        open_ = np.zeros((n_nodes, n_nodes), dtype=bool)
+        for start in range(0, n_nodes, _N_TOGETHER):
+            sources = [(node,) for node in range(start, min(start + _N_TOGETHER, n_nodes))]
+            found = self._connected_many(sources, [tuple(conditions)] * len(sources))
+            n_bytes = -(-len(sources) // 8)
+            packed = b"".join(bits.to_bytes(n_bytes, "little") for bits in found)
+            rows = np.frombuffer(packed, dtype=np.uint8).reshape(n_nodes, n_bytes)
+            unpacked = np.unpackbits(rows, axis=1, count=len(sources), bitorder="little")
+            open_[:, start : start + len(sources)] = unpacked
+        fixed = [*conditions]
+        open_[fixed, :] = open_[:, fixed] = True
+        np.fill_diagonal(open_, True)
+        return ~open_
+
+    def _connected_many(self, sources: Sequence[Sequence[int]], given: Sequence[Sequence[int]]) -> list[int]:
+        """Return for each node the questions, as bits, in which an open walk joins it to a source."""
+        at, conditions = ([0] * len(self) for _ in range(2))
+        for masks, sets in ((at, sources), (conditions, given)):
+            for bit, nodes in enumerate(sets):
+                for node in nodes:
+                    masks[node] |= 1 << bit
+        return connected_many(self._plain(), at, conditions)
+
+
+def _parts(query: Any) -> tuple[Nodes, Nodes, Nodes]:
+    if not isinstance(query, tuple | list) or len(query) not in (2, 3):
+        raise GraphError(f"`queries` must be tuples (x, y) or (x, y, given), got {query!r}")
+    return query[0], query[1], query[2] if len(query) == 3 else ()
