@@ -9,6 +9,9 @@ equation, a Python function, a renderer that draws an image, a network that inve
 'X -> Y'
 """
 
+from causalrep.scm._conditions import Interval
+from causalrep.scm._cpt import CPT
+from causalrep.scm._discrete import DiscreteSCM
 from causalrep.scm._distributions import (
     Bernoulli,
     Categorical,
@@ -25,26 +28,35 @@ from causalrep.scm._distributions import (
     Uniform,
 )
 from causalrep.scm._equations import Equation
+from causalrep.scm._estimate import Estimate
+from causalrep.scm._joint import JointNormal
+from causalrep.scm._linear_gaussian import LinearGaussianSCM
 from causalrep.scm._mechanism import Mechanism
 from causalrep.scm._mechanisms import AdditiveNoise, Function, Invertible, Linear, Root
 from causalrep.scm._samples import Samples
 from causalrep.scm._scm import SCM
 
 __all__ = [
+    "CPT",
     "SCM",
     "AdditiveNoise",
     "Bernoulli",
     "Categorical",
     "Dirac",
+    "DiscreteSCM",
     "Distribution",
     "Empirical",
     "Equation",
+    "Estimate",
     "Exponential",
     "Function",
     "Gamma",
+    "Interval",
     "Invertible",
+    "JointNormal",
     "Laplace",
     "Linear",
+    "LinearGaussianSCM",
     "LogNormal",
     "Mechanism",
     "Normal",

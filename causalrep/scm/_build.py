@@ -19,7 +19,9 @@ __all__ = ["check_agreement", "collect_mechanisms", "rewired"]
 
 
 def collect_mechanisms(
-    graph: DAG | nx.DiGraph | None, mechanisms: Mapping[Hashable, Any], noise: Mapping[Hashable, NoiseLaw]
+    graph: DAG | nx.DiGraph | None,
+    mechanisms: Mapping[Hashable, Any],
+    noise: Mapping[Hashable, NoiseLaw | JointNormal],
 ) -> tuple[DAG, dict[Hashable, Mechanism]]:
     """Return the graph and a `Mechanism` for each node that has one, or a law and no parents."""
     if not isinstance(mechanisms, Mapping) or not isinstance(noise, Mapping):
@@ -40,7 +42,7 @@ def collect_mechanisms(
     return dag, given
 
 
-def _as_mechanism(node: Hashable, spec: Any, law: NoiseLaw) -> Mechanism:
+def _as_mechanism(node: Hashable, spec: Any, law: NoiseLaw | JointNormal) -> Mechanism:
     law = law.marginal(node) if isinstance(law, JointNormal) else law
     try:
         if isinstance(spec, JointNormal):

@@ -159,7 +159,7 @@ def _checked_table(table: Any, n_parents: int) -> Floats:
     sums = array.sum(axis=-1, keepdims=True)
     if not (array >= 0).all() or not (abs(sums - 1) <= _TOLERANCE).all():
         raise DataError("the rows of `table` must be non-negative and sum to 1 along the last axis")
-    array = array / sums
+    array = np.asarray(array / sums)
     array.flags.writeable = False
     return array
 

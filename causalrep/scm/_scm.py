@@ -34,8 +34,10 @@ from causalrep.scm._build import check_agreement, collect_mechanisms, rewired
 from causalrep.scm._equations import EquationsMixin
 from causalrep.scm._evidence import Evidence
 from causalrep.scm._interventions import Fixed, Look, Shifted, as_intervention, as_shift, targets_of
+from causalrep.scm._joint import JointNormal, joint_laws
 from causalrep.scm._mechanism import Array, Mechanism, Noise, NoiseLaw
 from causalrep.scm._plan import Plan
+from causalrep.scm._queries import Queries
 from causalrep.scm._samples import Samples
 from causalrep.utils import (
     CausalRepError,
@@ -50,7 +52,7 @@ from causalrep.utils import (
 __all__ = ["SCM"]
 
 
-class SCM(EquationsMixin):
+class SCM(EquationsMixin, Queries):
     """A structural causal model: a DAG with a mechanism at each node.
 
     Parameters
@@ -120,7 +122,7 @@ class SCM(EquationsMixin):
         graph: DAG | nx.DiGraph | None = None,
         mechanisms: Mapping[Hashable, Mechanism | Callable[..., Array] | Any] | None = None,
         *,
-        noise: Mapping[Hashable, NoiseLaw] | None = None,
+        noise: Mapping[Hashable, NoiseLaw | JointNormal] | None = None,
     ) -> None:
         self._graph, given = collect_mechanisms(
             graph, {} if mechanisms is None else mechanisms, {} if noise is None else noise
@@ -128,6 +130,7 @@ class SCM(EquationsMixin):
         check_agreement(self._graph, given)
         self._mechanisms: dict[Hashable, Mechanism] = {node: given[node] for node in self._graph.nodes}
         self._parents = {node: tuple(self._graph.parents(node)) for node in self._graph.nodes}
+        self._joints = joint_laws({} if noise is None else noise, self._mechanisms)
         self._factual: SCM = self
         self._templates: dict[Hashable, Array] = {}
 
@@ -204,13 +207,20 @@ class SCM(EquationsMixin):
         values: dict[Hashable, Array] = {}
         noise: dict[Hashable, Noise] = {}
         for node in order:
-            noise[node] = mechanisms[node].sample_noise(n, keyed_generator(seed, self._stream(node), node))
+            noise[node] = self._drawn(mechanisms[node], node, n, seed)
             values[node] = self._forward(mechanisms[node], node, values, noise[node], n)
         changed = self.interventions
         own = [node for node in wanted if node not in changed]
         samples = Samples({node: values[node] for node in wanted}, {node: noise[node] for node in own})
         plain = all(is_numpy(value) and value.ndim == 1 for value in samples.values())
         return samples.frame if plain and not return_noise else samples
+
+    def _drawn(self, mechanism: Mechanism, node: Hashable, n: int, seed: int) -> Noise:
+        """Draw the noise of a node from its stream, jointly with others where they share a law."""
+        stream = self._stream(node)
+        if node in self._joints and stream == "noise":
+            return self._joints[node].sample(node, n, seed)
+        return mechanism.sample_noise(n, keyed_generator(seed, stream, node))
 
     def _forward(
         self, mechanism: Mechanism, node: Hashable, values: Mapping[Hashable, Array], noise: Noise, n: int
