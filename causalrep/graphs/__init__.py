@@ -19,5 +19,6 @@ from causalrep.graphs._mpdag import CPDAG, MPDAG
 from causalrep.graphs._node_set import NodeSet
 from causalrep.graphs._pag import PAG
 from causalrep.graphs._pdag import PDAG
+from causalrep.graphs._worlds import WorldGraph
 
-__all__ = ["ADMG", "BayesNet", "CPDAG", "DAG", "MAG", "MPDAG", "PAG", "PDAG", "Graph", "NodeSet"]
+__all__ = ["ADMG", "BayesNet", "CPDAG", "DAG", "MAG", "MPDAG", "PAG", "PDAG", "Graph", "NodeSet", "WorldGraph"]

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from causalrep.graphs._order import find_cycle, topological_order
 from causalrep.graphs._projection import Projectable
 from causalrep.graphs._store import ARROW, TAIL
+from causalrep.graphs._worlds import WorldMaker
 from causalrep.utils import CycleError
 
 __all__ = ["Directed"]
 
 
-class Directed(Projectable):
+class Directed(WorldMaker, Projectable):
     """A graph in which causes come before their effects."""
 
     def _check(self) -> None:
