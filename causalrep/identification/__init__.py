@@ -2,14 +2,47 @@
 
 from causalrep.identification._adjustment import adjustment_sets, is_valid_adjustment
 from causalrep.identification._bounds import Bounds, TypeShare, bounds
+from causalrep.identification._expression import (
+    Difference,
+    Expression,
+    Fraction,
+    Number,
+    Probability,
+    Product,
+    Sum,
+    Variable,
+)
+from causalrep.identification._identify import identify
 from causalrep.identification._optimal import OptimalAdjustment, optimal_adjustment
+from causalrep.identification._query import Query, parse_query
+from causalrep.identification._result import Identification
+from causalrep.identification._trace import Separation, Step, Trace
+from causalrep.identification._witness import Hedge, Thicket, Undecided
 
 __all__ = [
     "Bounds",
+    "Difference",
+    "Expression",
+    "Fraction",
+    "Hedge",
+    "Identification",
+    "Number",
     "OptimalAdjustment",
+    "Probability",
+    "Product",
+    "Query",
+    "Separation",
+    "Step",
+    "Sum",
+    "Thicket",
+    "Trace",
     "TypeShare",
+    "Undecided",
+    "Variable",
     "adjustment_sets",
     "bounds",
+    "identify",
     "is_valid_adjustment",
     "optimal_adjustment",
+    "parse_query",
 ]

@@ -1,0 +1,58 @@
+"""Answer questions of a graph that stands for a class: by adjustment, for all members at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from causalrep.graphs import Graph
+from causalrep.identification._adjustment import adjustment_sets
+from causalrep.identification._expression import Expression, Variable, probability, product, total
+from causalrep.identification._query import Query
+from causalrep.identification._result import Identification
+from causalrep.identification._witness import Undecided
+from causalrep.utils import GraphError
+
+__all__ = ["identify_in_class"]
+
+
+def identify_in_class(graph: Graph, query: Query, available: Iterable[str] | None) -> Identification:
+    """Return the adjustment formula that is right in every member of the class, if there is one.
+
+    Parameters
+    ----------
+    graph : CPDAG, PDAG, MPDAG, MAG or PAG
+        The class.
+    query : Query
+        About the effect of actions on outcomes, without conditions.
+    available : iterable of str or None
+        Must be None: only the observational distribution is used.
+
+    Returns
+    -------
+    Identification
+        `Undecided` where no adjustment set exists: another formula may.
+
+    Raises
+    ------
+    GraphError
+        For conditions, counterfactuals and experiments, which need a DAG or an ADMG.
+    """
+    kind = type(graph).__name__
+    if query.is_counterfactual or query.given or available is not None:
+        what = "`available`" if available is not None else f"the question {query}"
+        raise GraphError(
+            f"a {kind} answers P(outcome | do(treatment)); {what} needs one member of its class, a DAG or an ADMG"
+        )
+    outcome = [potential.variable for potential, _ in query.outcome]
+    treatment = [name for name, _ in query.do]
+    if not treatment:
+        return Identification(graph, query, "observational", probability(map(Variable, outcome)))
+    found = adjustment_sets(graph, treatment, outcome, kind="minimal", limit=1)
+    if not found:
+        reason = f"no adjustment set is valid in every member of the {kind}'s class"
+        return Identification(graph, query, "none", None, witness=Undecided(reason))
+    z = [Variable(node) for node in found[0]]
+    y, x = list(map(Variable, outcome)), list(map(Variable, treatment))
+    estimand: Expression = total(z, product([probability(y, [*x, *z]), probability(z)]))
+    assumptions = (f"the {kind}: it contains the true graph", f"positivity: {probability([*x, *z])} > 0")
+    return Identification(graph, query, "adjustment", estimand, assumptions=assumptions)
