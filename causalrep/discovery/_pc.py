@@ -18,7 +18,7 @@ from causalrep.discovery._search import CanonicalTest, Ints
 from causalrep.discovery._separating_sets import SeparatingSets
 from causalrep.discovery._skeleton import Skeleton, find_skeleton
 from causalrep.graphs import PDAG
-from causalrep.independence import ChiSquare, CITest, FisherZ, GSquare, PolynomialGCM
+from causalrep.independence import KCI, ChiSquare, CITest, FisherZ, GSquare, PolynomialGCM
 from causalrep.independence._arrays import canonical_order, move_to_device, namespace_of
 from causalrep.utils import DataError, GraphError, UnknownNameError
 
@@ -28,6 +28,7 @@ _TESTS: dict[str, Callable[[], CITest]] = {
     "fisherz": FisherZ,
     "chisquare": ChiSquare,
     "gsquare": GSquare,
+    "kci": KCI,
     "polynomial": PolynomialGCM,
 }
 
@@ -59,10 +60,11 @@ class PC(BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    test : {"fisherz", "chisquare", "gsquare", "polynomial"} or CITest, default="fisherz"
-        The test, by name (`FisherZ`; `ChiSquare` and `GSquare` for discrete variables; `PolynomialGCM`)
-        or as an object. A fitted test, as `FisherZ.from_correlation` or `Oracle` return, needs no data;
-        data given to `fit` replace those that a test object has seen, in a copy.
+    test : {"fisherz", "chisquare", "gsquare", "kci", "polynomial"} or CITest, default="fisherz"
+        The test, by name (`FisherZ`; `ChiSquare` and `GSquare` for discrete variables; `KCI` and
+        `PolynomialGCM` for dependence of any shape) or as an object. A fitted test, as
+        `FisherZ.from_correlation` or `Oracle` return, needs no data; data given to `fit` replace those that
+        a test object has seen, in a copy.
     alpha : float in (0, 1), default=0.01
         Level of each test: a pair with a p-value above it is separated. A smaller one gives fewer edges.
     knowledge : Knowledge, default=None

@@ -7,6 +7,7 @@ A test is fitted once and then answers arrays of questions (`CITest.test_batch`)
 from causalrep.independence._base import CITest, CITestBatch, CITestResult, CITestWarning, Flag
 from causalrep.independence._discrete import ChiSquare, GSquare
 from causalrep.independence._fisherz import FisherZ
+from causalrep.independence._kci import HSIC, KCI
 from causalrep.independence._oracle import Oracle
 from causalrep.independence._polynomial import PolynomialGCM
 
@@ -19,6 +20,8 @@ __all__ = [
     "FisherZ",
     "Flag",
     "GSquare",
+    "HSIC",
+    "KCI",
     "Oracle",
     "PolynomialGCM",
 ]

@@ -1,0 +1,485 @@
+"""Kernel tests of (conditional) independence: HSIC and KCI, without an eigendecomposition.
+
+Idea
+----
+Two variables are independent iff no function of one is correlated with a function of the other. With a
+Gaussian kernel, the sum of all squared covariances between such functions is the sum of the products of
+two centred Gram matrices. Given Z, every function of (x, Z) and of y first loses what kernel ridge
+regression on Z explains of it.
+
+Under independence the statistic is a weighted sum of chi-squares. Its mean and variance need no weights:
+the Gram matrix of the products of features is the entrywise product of the two Gram matrices, so the mean
+is a sum over its diagonal and the variance a sum over its squared entries, and a gamma distribution with
+these two moments gives the p-value.
+
+What it cannot see
+------------------
+With few rows, fast oscillations: everything finer than the bandwidth. With many conditioning variables the
+ridge regression leaves some of their influence, which passes for dependence.
+
+References
+----------
+.. [1] A. Gretton, K. Fukumizu, C. H. Teo, L. Song, B. Schoelkopf and A. Smola, A kernel statistical test of
+   independence, NIPS 2007.
+.. [2] K. Zhang, J. Peters, D. Janzing and B. Schoelkopf, Kernel-based conditional independence test and
+   application in causal discovery, UAI 2011, arXiv:1202.3775 (proposition 5 and section 3.4).
+.. [3] Y. Liu and J. Xie, Cauchy combination test, Journal of the American Statistical Association 115 (2020),
+   393-402.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any, Self
+
+import numpy as np
+import scipy.special
+from array_api_compat import device as device_of
+
+from causalrep.independence._arrays import Array, canonical_order, named_matrix, namespace_of, to_numpy
+from causalrep.independence._base import CITest, CITestBatch, Flag
+from causalrep.independence._correlation import refuse_constant, refuse_unless_finite
+from causalrep.independence._gram import centred, compressed, gaussian_factor, typical_distance
+from causalrep.utils import DataError, UnknownNameError, as_seed, keyed_generator
+
+__all__ = ["HSIC", "KCI"]
+
+_FACTOR_BYTES = 2**31
+_CACHE_BYTES = 2**28
+# The bandwidths of [2]_ by the number of rows, with and without conditioning variables.
+_RULE = ((200, 0.8, 1.2), (1200, 0.5, 0.7), (math.inf, 0.3, 0.4))
+_SMALLEST_SHARE = 1e-6  # of a kernel's trace; less is left where Z determines a variable
+
+Key = tuple[int, ...]
+Answer = tuple[float, float, float, int]  # statistic, p-value, degrees of freedom, flag
+
+
+class _KernelTest(CITest):
+    """What both tests share: standardised columns and the factors of their kernels."""
+
+    n_samples_: int
+
+    def __init__(self, *, bandwidth: str | float, max_rank: int | None) -> None:
+        if isinstance(bandwidth, str):
+            if bandwidth not in ("median", "rule"):
+                raise UnknownNameError(bandwidth, ("median", "rule"), what="`bandwidth`")
+        elif not bandwidth > 0:
+            raise DataError(f"`bandwidth` must be 'median', 'rule' or a positive number, got {bandwidth!r}")
+        if max_rank is not None and not (isinstance(max_rank, int) and max_rank >= 1):
+            raise DataError(f"`max_rank` must be a positive integer or None, got {max_rank!r}")
+        self.bandwidth, self.max_rank = bandwidth, max_rank
+
+    def fit(self, X: Any) -> Self:
+        """Standardise the columns.
+
+        Parameters
+        ----------
+        X : data frame, or array of shape (n_samples, n_features)
+            Of NumPy, Torch, CuPy, or any library of the array standard; it is never changed.
+
+        Returns
+        -------
+        CITest
+            The test itself.
+        """
+        matrix, names = named_matrix(X)
+        n, d = matrix.shape
+        if d == 0:
+            raise DataError(f"`X` has 0 feature(s) (shape=({n}, 0)) while a minimum of 1 is required.")
+        if n < 6:
+            raise DataError(f"a kernel test needs at least 6 rows, got n_samples = {n}")
+        refuse_unless_finite(matrix, names)
+        xp = namespace_of(matrix)
+        order = canonical_order(names)
+        columns = [xp.astype(matrix[:, k], xp.float64) for k in order.tolist()]
+        constant = np.array([float(xp.max(column)) == float(xp.min(column)) for column in columns])
+        refuse_constant(constant, [names[k] for k in order])
+        self._columns = [_standardised(column) for column in columns]
+        self._names = tuple(names[k] for k in order)
+        self._widths: dict[int, float] = {}
+        self._factors: dict[tuple[Key, Key], Array] = {}
+        self._place = np.argsort(order)
+        self._anchor = xp.zeros((1,), dtype=xp.float64, device=device_of(matrix))
+        self.names_, self.n_samples_ = names, n
+        return self
+
+    def chunk_size(self, n_given: int) -> int:
+        """Return how many tests given `n_given` columns may be asked at once within the memory budget."""
+        return max(1, 2**20 // (8 * (n_given + 2)))
+
+    def _evaluate(self, i: Array, j: Array, S: tuple[Array, ...]) -> CITestBatch:
+        ends = np.sort(np.stack([self._place[to_numpy(end)] for end in (i, j)], axis=1), axis=1)
+        given = np.empty((len(ends), 0), dtype=np.int64)
+        if S:
+            given = np.sort(np.stack([self._place[to_numpy(s)] for s in S], axis=1), axis=1)
+        # In sorted rows with S first, equal questions are one, and those with the same S stand together.
+        asked, back = np.unique(np.concatenate([given, ends], axis=1), axis=0, return_inverse=True)
+        answers: list[Answer] = []
+        for key, group in groupby(asked.tolist(), key=lambda question: tuple(question[:-2])):
+            answers += self._given(key, [(question[-2], question[-1]) for question in group])
+        statistic, pvalue, dof, flag = np.array(answers).reshape(-1, 4)[back.reshape(-1)].T
+        xp, where = namespace_of(self._anchor), device_of(self._anchor)
+        parts = (statistic, pvalue, dof, flag.astype(np.int8))
+        return CITestBatch(*(xp.asarray(part, device=where) for part in parts))
+
+    @abstractmethod
+    def _given(self, given: Key, pairs: list[tuple[int, int]]) -> Iterator[Answer]:
+        """Yield the answers about pairs that share a conditioning set."""
+
+    def _factor(self, variables: Key, given: Key = ()) -> Array:
+        """Return the centred factor of the product kernel of `variables` in a question given `given`."""
+        key = (variables, given)
+        if key not in self._factors:
+            # Conditioning variables that join another one count half, as in [2]_.
+            half = given if set(variables) != set(given) else ()
+            scales = [self._bandwidth(v, given) * (2.0 if v in half else 1.0) for v in variables]
+            columns = [self._columns[v] / scale for v, scale in zip(variables, scales, strict=True)]
+            factor = self._factor_of(namespace_of(self._anchor).stack(columns, axis=1))
+            held = sum(8 * math.prod(array.shape) for array in self._factors.values())
+            if held + 8 * math.prod(factor.shape) > _CACHE_BYTES:
+                self._factors.clear()
+            self._factors[key] = factor
+        return self._factors[key]
+
+    def _bandwidth(self, v: int, given: Key) -> float:
+        if self.bandwidth == "median":
+            if v not in self._widths:
+                self._widths[v] = typical_distance(self._columns[v])
+            return self._widths[v] * math.sqrt(len(given) if v in given else 1.0)
+        spread = math.sqrt(max(len(given), 1))
+        if self.bandwidth == "rule":
+            alone, together = next(widths for most, *widths in _RULE if self.n_samples_ < most)
+            return (together if given else alone) * spread
+        return float(self.bandwidth) * spread
+
+    def _factor_of(self, U: Array) -> Array:
+        n = self.n_samples_
+        affordable = max(1, _FACTOR_BYTES // (8 * n))
+        G, complete = gaussian_factor(U, affordable if self.max_rank is None else self.max_rank)
+        if not complete and self.max_rank is None:
+            raise DataError(
+                f"the kernel of {U.shape[1]} columns has a rank above {affordable}, and its factor takes "
+                f"more than {_FACTOR_BYTES / 1e9:.1f} GB for {n} rows; set `max_rank`, or use fewer rows"
+            )
+        return centred(G)
+
+
+class KCI(_KernelTest):
+    r"""Kernel-based conditional independence test, for any kind of dependence between continuous variables.
+
+    Assumes independent rows, and that the influence of the conditioning variables is smooth.
+
+    Parameters
+    ----------
+    bandwidth : {"median", "rule"} or float, default="median"
+        Width of the Gaussian kernels on standardised columns: the median distance between values; the
+        constants by sample size of Zhang et al.; or one number. It is multiplied by the square root of the
+        number of conditioning columns.
+    epsilon : float, default=1e-3
+        Ridge of the regression on the conditioning variables.
+    symmetric : {"cauchy", "min2", "xy"}, default="cauchy"
+        The conditioning variables join one of the two others, and which one matters a little. Combine
+        both p-values by Cauchy's method, or take twice the smaller one; or join the column that comes
+        first in canonical order of names, as other implementations do.
+    corrected : bool, default=True
+        Whether the null moments allow for the rows that the regression has made dependent, which the
+        published test does not; without it, true independences given several columns are rejected too
+        often. See Notes.
+    max_rank : int, default=None
+        Largest rank of a kernel, which is cut there (a Nystroem approximation). By default the rank is
+        what the kernel needs.
+
+    Attributes
+    ----------
+    names_ : tuple of hashable
+        Column names of a frame; 0, 1, 2, ... for an array.
+    n_samples_ : int
+        Number of rows.
+
+    Raises
+    ------
+    DataError
+        For parameters out of range. In `fit`: for missing, infinite or complex values, constant columns,
+        text, fewer than six rows. In a test: if a kernel needs more than 2 GB.
+    UnknownNameError
+        For a choice that does not exist.
+
+    Notes
+    -----
+    With the residual map :math:`R = \epsilon (\tilde K_Z + \epsilon I)^{-1}`,
+    :math:`A = R \tilde K_{xZ} R` and :math:`B = R \tilde K_y R`,
+
+    .. math:: T = \sum_{ij} A_{ij} B_{ij}, \quad E\,T = \sum_i A_{ii} B_{ii}, \quad
+       \operatorname{var} T = 2 \sum_{ij} (A_{ij} B_{ij})^2.
+
+    Kernels are kept as factors of their numerical rank m: O(n m^2) for a conditioning set and at most
+    O(n^2 m) for a pair. ``dof`` is twice the shape of the gamma distribution. A question about a column
+    that the conditioning columns determine is flagged ``Flag.SINGULAR``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from causalrep.independence import KCI
+    >>> rng = np.random.default_rng(0)
+    >>> z, a, b = rng.normal(size=(3, 300))
+    >>> X = np.column_stack([z**2 + 0.5 * a, np.cos(z) + 0.5 * b, z])
+    >>> test = KCI().fit(X)
+    >>> test.test(0, 1).pvalue < 1e-6, test.test(0, 1, [2]).pvalue > 0.05
+    (True, True)
+    """
+
+    def __init__(
+        self,
+        *,
+        bandwidth: str | float = "median",
+        epsilon: float = 1e-3,
+        symmetric: str = "cauchy",
+        corrected: bool = True,
+        max_rank: int | None = None,
+    ) -> None:
+        super().__init__(bandwidth=bandwidth, max_rank=max_rank)
+        if not epsilon > 0:
+            raise DataError(f"`epsilon` must be positive, got {epsilon!r}")
+        if symmetric not in ("cauchy", "min2", "xy"):
+            raise UnknownNameError(symmetric, ("cauchy", "min2", "xy"), what="`symmetric`")
+        self.epsilon, self.symmetric, self.corrected = float(epsilon), symmetric, bool(corrected)
+
+    @property
+    def max_cond(self) -> int:
+        """The largest number of conditioning columns that can be tested."""
+        self._refuse_unless_fitted()
+        return max(0, len(self.names_) - 2)
+
+    def _given(self, given: Key, pairs: list[tuple[int, int]]) -> Iterator[Answer]:
+        if not given:
+            for x, y in pairs:
+                yield _answer([_unconditional(self._factor((x,)), self._factor((y,)))], self.symmetric)
+            return
+        residual = _ResidualMap(self._factor(given, given), self.epsilon)
+        alone: dict[int, Array | None] = {}
+        joined: dict[int, Array] = {}
+        for x, y in pairs:
+            for v in (x, y):
+                if v not in alone:
+                    alone[v] = residual(self._factor((v,), given))
+            if alone[x] is None or alone[y] is None:
+                yield math.nan, math.nan, math.nan, Flag.SINGULAR
+                continue
+            directions = [(x, y)] if self.symmetric == "xy" else [(x, y), (y, x)]
+            for v, _ in directions:
+                if v not in joined:
+                    joined[v] = residual(self._factor((v, *given), given))
+            inflation = residual.inflation if self.corrected else 1.0
+            moments = [_conditional(joined[v], alone[w], inflation) for v, w in directions]
+            yield _answer(moments, self.symmetric)
+
+
+class HSIC(_KernelTest):
+    r"""Hilbert-Schmidt independence criterion: the kernel test without conditioning variables.
+
+    Parameters
+    ----------
+    bandwidth : {"median", "rule"} or float, default="median"
+        Width of the Gaussian kernels on standardised columns, as in `KCI`.
+    max_rank : int, default=None
+        Largest rank of a kernel, as in `KCI`.
+    n_permutations : int, default=0
+        If positive, p-values come from this many permutations of the rows of one column,
+        ``(1 + #{T* >= T}) / (1 + n_permutations)``, in place of the gamma approximation.
+    random_state : int, numpy.random.Generator, numpy.random.RandomState or None, default=0
+        Of the permutations, which depend on it and on the names of the columns alone.
+
+    Attributes
+    ----------
+    names_ : tuple of hashable
+        Column names of a frame; 0, 1, 2, ... for an array.
+    n_samples_ : int
+        Number of rows.
+
+    Raises
+    ------
+    DataError
+        As `KCI`, and for a question with conditioning columns.
+
+    See Also
+    --------
+    KCI : Conditions on other columns.
+
+    Notes
+    -----
+    With centred Gram matrices, :math:`T = \sum_{ij} \tilde K_{x,ij} \tilde K_{y,ij}`, whose mean under
+    independence is close to :math:`\operatorname{tr} \tilde K_x \operatorname{tr} \tilde K_y / n` and whose
+    variance to :math:`2 |\tilde K_x|_F^2 |\tilde K_y|_F^2 / n^2`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from causalrep.independence import HSIC
+    >>> x = np.linspace(-1, 1, 200)
+    >>> bool(HSIC().fit({"x": x, "y": x**2}).test("x", "y").pvalue < 1e-6)
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        bandwidth: str | float = "median",
+        max_rank: int | None = None,
+        n_permutations: int = 0,
+        random_state: Any = 0,
+    ) -> None:
+        super().__init__(bandwidth=bandwidth, max_rank=max_rank)
+        if isinstance(n_permutations, bool) or not isinstance(n_permutations, int) or n_permutations < 0:
+            raise DataError(f"`n_permutations` must be a non-negative integer, got {n_permutations!r}")
+        self.n_permutations, self.random_state = n_permutations, random_state
+
+    def fit(self, X: Any) -> Self:
+        """Standardise the columns.
+
+        Parameters
+        ----------
+        X : data frame, or array of shape (n_samples, n_features)
+            Of NumPy, Torch, CuPy, or any library of the array standard; it is never changed.
+
+        Returns
+        -------
+        CITest
+            The test itself.
+        """
+        self._seed = as_seed(self.random_state) if self.n_permutations else 0
+        return super().fit(X)
+
+    @property
+    def max_cond(self) -> int:
+        """No conditioning columns: 0."""
+        self._refuse_unless_fitted()
+        return 0
+
+    def _given(self, given: Key, pairs: list[tuple[int, int]]) -> Iterator[Answer]:
+        if given:
+            raise DataError(
+                f"HSIC tests independence without conditioning columns, got {len(given)}; KCI takes them"
+            )
+        for x, y in pairs:
+            A, B = self._factor((x,)), self._factor((y,))
+            statistic, p, dof, flag = _answer([_unconditional(A, B)], "xy")
+            if self.n_permutations:
+                rng = keyed_generator(self._seed, "permutation", self._names[x], self._names[y])
+                p = _permuted(compressed(A), compressed(B), self.n_permutations, rng)
+            yield statistic, p, dof, flag
+
+
+class _ResidualMap:
+    """What kernel ridge regression on Z leaves of features, given the centred factor of K_Z.
+
+    Attributes
+    ----------
+    inflation : float
+        By how much the null mean exceeds the sum of A_ii B_ii, since features that were regressed on the
+        same n rows are no longer independent between rows: for white features x and y,
+        E (x'R^2 y)^2 = tr R^4, while the sum of the products of variances is that of (R^2)_ii^2.
+    """
+
+    def __init__(self, Z: Array, epsilon: float) -> None:
+        xp = namespace_of(Z)
+        values, vectors = xp.linalg.eigh(xp.matmul(xp.matrix_transpose(Z), Z))
+        kept = values > 1e-12 * xp.max(values)
+        start = int(xp.sum(xp.astype(~kept, xp.int64)))
+        values, vectors = values[start:], vectors[:, start:]
+        self._basis = xp.matmul(Z, vectors) / xp.sqrt(values)  # orthonormal columns
+        self._fitted = values / (values + epsilon)  # R = I - basis diag(fitted) basis'
+        left = (1.0 - self._fitted) ** 2
+        diagonal = 1.0 - xp.matmul(self._basis**2, 1.0 - left)
+        trace = Z.shape[0] - float(xp.sum(1.0 - left**2))
+        self.inflation = trace / _squared_norm(diagonal)
+
+    def __call__(self, G: Array) -> Array | None:
+        """Return a factor of the residual kernel, None where nothing is left."""
+        xp = namespace_of(G)
+        explained = self._fitted[:, None] * xp.matmul(xp.matrix_transpose(self._basis), G)
+        left = G - xp.matmul(self._basis, explained)
+        if float(xp.sum(left * left)) <= _SMALLEST_SHARE * float(xp.sum(G * G)):
+            return None
+        return compressed(left)
+
+
+def _unconditional(A: Array, B: Array) -> tuple[float, float, float]:
+    """Return the statistic and its mean and variance under independence."""
+    n = A.shape[0]
+    trace, square = zip(*(_moments(G) for G in (A, B)), strict=True)
+    statistic = _squared_norm(namespace_of(A).matmul(namespace_of(A).matrix_transpose(A), B))
+    return statistic, math.prod(trace) / n, 2.0 * math.prod(square) / n**2
+
+
+def _moments(G: Array) -> tuple[float, float]:
+    """Return the trace and the squared norm of G G'."""
+    xp = namespace_of(G)
+    return _squared_norm(G), _squared_norm(xp.matmul(xp.matrix_transpose(G), G))
+
+
+def _conditional(A: Array, B: Array, inflation: float) -> tuple[float, float, float]:
+    """Return the statistic and its mean and variance under conditional independence."""
+    xp = namespace_of(A)
+    statistic = _squared_norm(xp.matmul(xp.matrix_transpose(A), B))
+    mean = float(xp.sum(xp.sum(A * A, axis=1) * xp.sum(B * B, axis=1)))
+    return statistic, inflation * mean, 2.0 * inflation**2 * _product_norm(A, B)
+
+
+def _product_norm(A: Array, B: Array) -> float:
+    """Return the squared norm of the entrywise product of A A' and B B'."""
+    xp = namespace_of(A)
+    n, width = A.shape[0], A.shape[1] * B.shape[1]
+    if width * width < n * (A.shape[1] + B.shape[1] + 8) and n * width <= 2**25:
+        # Its features are all products of one feature of each.
+        products = xp.reshape(A[:, :, None] * B[:, None, :], (n, width))
+        return _squared_norm(xp.matmul(xp.matrix_transpose(products), products))
+    step = max(1, 2**20 // n)
+    total = 0.0
+    for start in range(0, n, step):
+        rows = slice(start, min(start + step, n))
+        left = xp.matmul(A[rows, :], xp.matrix_transpose(A))
+        total += _squared_norm(left * xp.matmul(B[rows, :], xp.matrix_transpose(B)))
+    return total
+
+
+def _squared_norm(M: Array) -> float:
+    return float(namespace_of(M).sum(M * M))
+
+
+def _answer(moments: list[tuple[float, float, float]], symmetric: str) -> Answer:
+    """Return the answer by gamma distributions with the given moments; the first one's statistic."""
+    statistic, mean, variance = moments[0]
+    pvalues = [float(scipy.special.gammaincc(m * m / v, t * m / v)) for t, m, v in moments]
+    p = pvalues[0]
+    if len(pvalues) > 1:
+        p = min(1.0, 2.0 * min(pvalues)) if symmetric == "min2" else _cauchy(pvalues)
+    return statistic, p, 2.0 * mean * mean / variance, Flag.OK
+
+
+def _cauchy(pvalues: list[float]) -> float:
+    """Return the combination of p-values by Cauchy's method [3]_."""
+    smallest = np.finfo(float).tiny
+    with np.errstate(over="ignore"):
+        mean = float(np.mean([1.0 / np.tan(np.pi * max(p, smallest)) for p in pvalues]))
+    return math.atan2(1.0, mean) / math.pi
+
+
+def _permuted(A: Array, B: Array, n_permutations: int, rng: np.random.Generator) -> float:
+    xp = namespace_of(A)
+    left = xp.matrix_transpose(A)
+    observed = _squared_norm(xp.matmul(left, B))
+    exceeding = 0
+    for _ in range(n_permutations):
+        rows = xp.asarray(rng.permutation(A.shape[0]), device=device_of(A))
+        exceeding += _squared_norm(xp.matmul(left, xp.take(B, rows, axis=0))) >= observed
+    return (1 + exceeding) / (1 + n_permutations)
+
+
+def _standardised(column: Array) -> Array:
+    xp = namespace_of(column)
+    deviation = column - xp.mean(column)
+    deviation = deviation / xp.max(xp.abs(deviation))  # squares then neither overflow nor vanish
+    return deviation / xp.sqrt(xp.sum(deviation * deviation) / (column.shape[0] - 1))
