@@ -11,6 +11,7 @@ mark at each end.
 """
 
 from causalrep.graphs._admg import ADMG
+from causalrep.graphs._attributes import Attributes
 from causalrep.graphs._base import Graph
 from causalrep.graphs._bayes_net import BayesNet
 from causalrep.graphs._dag import DAG
@@ -21,4 +22,17 @@ from causalrep.graphs._pag import PAG
 from causalrep.graphs._pdag import PDAG
 from causalrep.graphs._worlds import WorldGraph
 
-__all__ = ["ADMG", "BayesNet", "CPDAG", "DAG", "MAG", "MPDAG", "PAG", "PDAG", "Graph", "NodeSet", "WorldGraph"]
+__all__ = [
+    "ADMG",
+    "CPDAG",
+    "DAG",
+    "MAG",
+    "MPDAG",
+    "PAG",
+    "PDAG",
+    "Attributes",
+    "BayesNet",
+    "Graph",
+    "NodeSet",
+    "WorldGraph",
+]

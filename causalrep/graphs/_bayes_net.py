@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from causalrep.graphs import _bif, _net, _xmlbif
 from causalrep.graphs._dag import DAG
-from causalrep.graphs._network import Network
+from causalrep.graphs._network import Network, text_of
 from causalrep.utils import GraphError
 
 __all__ = ["BayesNet"]
@@ -225,10 +224,3 @@ class BayesNet:
             {name: list(self.parents[name]) for name in self.names},
             dict(self.tables),
         )
-
-
-def text_of(source: str | os.PathLike[str], brace: str) -> str:
-    """Return the content of a file, or the text itself, which is told by its braces."""
-    if isinstance(source, str) and brace in source:
-        return source
-    return Path(source).read_text(encoding="utf-8-sig")

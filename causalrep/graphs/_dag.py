@@ -145,7 +145,7 @@ class DAG(Directed):
         """
         from causalrep.graphs._admg import ADMG
 
-        return ADMG._build(self._nodes, self._store, self._latent)
+        return ADMG._build(self._nodes, self._store, self._latent)._carrying(self._attributes)
 
     def to_cpdag(self) -> CPDAG:
         """Return the graph of the Markov equivalence class: what observational data can tell.

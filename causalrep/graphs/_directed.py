@@ -20,6 +20,8 @@ __all__ = ["Directed"]
 class Directed(WorldMaker, Projectable):
     """A graph in which causes come before their effects."""
 
+    _hides = True
+
     def _check(self) -> None:
         self._order()
 
@@ -81,7 +83,8 @@ class Directed(WorldMaker, Projectable):
         store = self._store
         into_first = fixed[store.first] & (store.mark_first == ARROW)
         into_second = fixed[store.second] & (store.mark_second == ARROW)
-        return self._build(self._nodes, store.select(~(into_first | into_second)), self._latent)
+        kept = store.select(~(into_first | into_second))
+        return self._build(self._nodes, kept, self._latent)._carrying(self._attributes)
 
     def cut_outgoing(self, *nodes: Hashable) -> Self:
         """Return the graph without the directed edges out of these nodes.
@@ -117,7 +120,8 @@ class Directed(WorldMaker, Projectable):
         store = self._store
         forward = cut[store.first] & (store.mark_first == TAIL) & (store.mark_second == ARROW)
         backward = cut[store.second] & (store.mark_second == TAIL) & (store.mark_first == ARROW)
-        return self._build(self._nodes, store.select(~(forward | backward)), self._latent)
+        kept = store.select(~(forward | backward))
+        return self._build(self._nodes, kept, self._latent)._carrying(self._attributes)
 
     def _flagged(self, nodes: tuple[Hashable, ...], argument: str) -> NDArray[np.bool_]:
         found = np.zeros(len(self), dtype=bool)
@@ -148,4 +152,4 @@ class Directed(WorldMaker, Projectable):
         >>> DAG.from_string("Z -> X -> Y; Z -> Y").subgraph(["Y", "Z"])
         DAG.from_string('Z -> Y')
         """
-        return self._build(*self._induced(nodes))
+        return self._build(*self._induced(nodes))._carrying(self._attributes)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from causalrep.graphs._attributes import Value
+from causalrep.graphs._draft import Draft, bare, check_kind, flat, value_of
 from causalrep.graphs._store import ARROW, CIRCLE, MARKS, TAIL
 from causalrep.graphs._tokens import Cursor, Token, checked_label
 
-__all__ = ["parse", "write"]
-
-Edges = list[tuple[Hashable, str, Hashable]]
+__all__ = ["Reader", "parse", "write", "quoted"]
 
 _PATTERN = re.compile(
     r"""(?P<skip>[\s\ufeff]+|//[^\n]*|/\*.*?\*/|\#[^\n]*)
@@ -27,42 +27,62 @@ _PATTERN = re.compile(
 )
 _KINDS = {marks: kind for kind, marks in MARKS.items()}
 _HEADS = {"none": TAIL, "odot": CIRCLE}
+_SHAPES = {TAIL: "none", ARROW: "normal", CIRCLE: "odot"}
+_OURS = ("dir", "arrowhead", "arrowtail")  # the attributes that say the marks of an edge
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass
 class _Frame:
     """A block in braces: its default edge attributes, its nodes, and the statement under way."""
 
-    defaults: dict[str, str]
+    defaults: dict[str, Value]
     members: dict[Hashable, None] = field(default_factory=dict)
     chain: list[list[Hashable]] = field(default_factory=list)
     operators: list[Token] = field(default_factory=list)
 
 
-class _Reader:
+class Reader:
     """Reads statement after statement with a stack of blocks, so that nesting needs no recursion."""
 
+    pattern = _PATTERN
+
     def __init__(self, text: str, kinds: Sequence[str], what: str) -> None:
-        self.cursor = Cursor(text, _PATTERN)
+        self.cursor = Cursor(text, self.pattern)
         self.kinds = kinds
         self.what = what
-        self.edges: Edges = []
-        self.nodes: dict[Hashable, None] = {}
+        self.draft = Draft()
 
-    def read(self) -> None:
+    def read(self) -> Draft:
+        """Return the graph of the text."""
+        defaults = self.header()
+        if self.cursor.here.kind != "mark":
+            self._name(self.cursor.take())
+        self._expect("{")
+        stack = [_Frame(defaults)]
+        while stack:
+            self._step(stack)
+        if self.cursor.here.kind != "end":
+            raise self.cursor.here.error(f"expected the end of the text, got {self.cursor.here}")
+        return self.draft
+
+    def header(self) -> dict[str, Value]:
+        """Step over the word that says what graph it is, and return the attributes of its edges."""
         self._word("strict")
         operator = "->" if self._word("digraph") else "--"
         if operator == "--" and not self._word("graph"):
             raise self.cursor.here.error(f"expected 'digraph' or 'graph', got {self.cursor.here}")
         self.operator = operator
-        if self.cursor.here.kind != "mark":
-            self._name(self.cursor.take())
-        self._expect("{")
-        stack = [_Frame({"dir": "forward" if operator == "->" else "none"})]
-        while stack:
-            self._step(stack)
-        if self.cursor.here.kind != "end":
-            raise self.cursor.here.error(f"expected the end of the text, got {self.cursor.here}")
+        return {"dir": "forward" if operator == "->" else "none"}
+
+    def kind(self, _operator: Token, attributes: dict[str, Value]) -> str:
+        """Return how the edge is written that this operator and these attributes describe."""
+        return _kind(attributes)
+
+    def check_operator(self, token: Token) -> None:
+        """Raise if this kind of graph has no such operator."""
+        if token.text != self.operator:
+            raise token.error(f"the edges of this graph are written {self.operator!r}, got {token}")
 
     def _step(self, stack: list[_Frame]) -> None:
         """Read one operand, attribute list, or end of a statement or block."""
@@ -111,38 +131,41 @@ class _Reader:
     def _operand(self, frame: _Frame, names: list[Hashable]) -> None:
         frame.chain.append(names)
         frame.members.update(dict.fromkeys(names))
-        self.nodes.update(dict.fromkeys(names))
+        self.draft.add(names)
 
     def _edge(self, frame: _Frame, token: Token) -> None:
         if len(frame.chain) == len(frame.operators):
             raise token.error(f"expected a node before {token}")
-        if token.text != self.operator:
-            raise token.error(f"the edges of this graph are written {self.operator!r}, got {token}")
+        self.check_operator(token)
         frame.operators.append(token)
 
-    def _finish(self, frame: _Frame, attributes: dict[str, str]) -> None:
+    def _finish(self, frame: _Frame, attributes: dict[str, Value]) -> None:
         if frame.chain and len(frame.chain) == len(frame.operators):
             raise frame.operators[-1].error("expected a node after the edge")
-        if frame.operators:
-            kind = _kind({**frame.defaults, **attributes})
-            if not {kind, _mirrored(kind)} & set(self.kinds):
-                raise frame.operators[0].error(
-                    f"a {self.what} has no edge {kind!r}, only {', '.join(map(repr, self.kinds))}"
-                )
-            for left, right in pairwise(frame.chain):
-                self.edges += [(u, kind, v) for u in left for v in right]
+        if len(frame.chain) == 1:
+            for node in frame.chain[0]:
+                self.draft.nodes[node].update(attributes)
+        carried = {name: value for name, value in attributes.items() if name not in _OURS}
+        for operator, (left, right) in zip(frame.operators, pairwise(frame.chain), strict=True):
+            kind = self.kind(operator, {**frame.defaults, **attributes})
+            check_kind(kind, self.kinds, self.what, operator)
+            self.draft.edges += [(u, kind, v, carried) for u in left for v in right]
         frame.chain, frame.operators = [], []
 
-    def _attributes(self) -> dict[str, str]:
-        found: dict[str, str] = {}
+    def _attributes(self) -> dict[str, Value]:
+        found: dict[str, Value] = {}
         self._expect("[")
         while True:
             while not self.cursor.take_if("]"):
                 key = str(self._name(self.cursor.take()))
-                found[key] = str(self._name(self.cursor.take())) if self.cursor.take_if("=") else "true"
+                found[key] = self._value() if self.cursor.take_if("=") else True
                 self.cursor.take_if(";", ",")
             if not self.cursor.take_if("["):
                 return found
+
+    def _value(self) -> Value:
+        token = self.cursor.take()
+        return value_of(token, token.text if token.kind == "number" else str(self._name(token)))
 
     def _word(self, keyword: str) -> bool:
         found = self.cursor.here.kind == "word" and self.cursor.here.text.lower() == keyword
@@ -158,52 +181,59 @@ class _Reader:
         if token.kind == "quoted":
             return re.sub(r'\\(["\\])', r"\1", token.text[1:-1])
         if token.kind == "number":
-            return token.text if "." in token.text else int(token.text)
+            return token.text if "." in token.text else token.integer()
         if token.kind in ("word", "html"):
             return token.text
         raise token.error(f"expected a name, got {token}")
 
 
-def _kind(attributes: dict[str, str]) -> str:
+def _kind(attributes: dict[str, Value]) -> str:
     """Return how an edge with these attributes is written, by Graphviz' rules for its two ends."""
     direction = attributes["dir"]
-    head = _HEADS.get(attributes.get("arrowhead", ""), ARROW) if direction in ("forward", "both") else TAIL
-    tail = _HEADS.get(attributes.get("arrowtail", ""), ARROW) if direction in ("back", "both") else TAIL
+    shapes = [str(attributes.get(name, "")) for name in ("arrowtail", "arrowhead")]
+    tail = _HEADS.get(shapes[0], ARROW) if direction in ("back", "both") else TAIL
+    head = _HEADS.get(shapes[1], ARROW) if direction in ("forward", "both") else TAIL
     return _KINDS[tail, head]
 
 
-def _mirrored(kind: str) -> str:
-    marks = MARKS[kind]
-    return _KINDS[marks[1], marks[0]]
+def parse(text: str, kinds: Sequence[str], what: str) -> Draft:
+    """Return the nodes in order of first appearance and the edges."""
+    return Reader(text, kinds, what).read()
 
 
-def parse(text: str, kinds: Sequence[str], what: str) -> tuple[Edges, list[Hashable]]:
-    """Return the edges and the nodes in order of first appearance."""
-    reader = _Reader(text, kinds, what)
-    reader.read()
-    return reader.edges, list(reader.nodes)
-
-
-def write(nodes: Sequence[Hashable], edges: Sequence[tuple[int, str, int]]) -> str:
+def write(draft: Draft) -> str:
     """Return a digraph; the marks of edges that are not directed are attributes."""
-    names = [_quoted(checked_label(node, "to_dot")) for node in nodes]
-    lines = [f"{name};" for name in names]
-    lines += [f"{names[i]} -> {names[j]}{_attributes_of(kind)};" for i, kind, j in edges]
+    lines = []
+    for node, attributes in draft.nodes.items():
+        lines.append(f"{_label(node)}{_listed(attributes, {})};")
+    for u, kind, v, found in draft.edges:
+        lines.append(f"{_label(u)} -> {_label(v)}{_listed(found, _marks(kind), reserved=_OURS)};")
     return "\n".join(["digraph {", *(f"  {line}" for line in lines), "}"])
 
 
-def _attributes_of(kind: str) -> str:
+def _marks(kind: str) -> dict[str, str]:
     if kind == "->":
-        return ""
+        return {}
     if kind == "--":
-        return " [dir=none]"
-    shapes = {TAIL: "none", ARROW: "normal", CIRCLE: "odot"}
-    tail, head = (shapes[mark] for mark in MARKS[kind])
-    return f" [dir=both, arrowtail={tail}, arrowhead={head}]"
+        return {"dir": "none"}
+    tail, head = (_SHAPES[mark] for mark in MARKS[kind])
+    return {"dir": "both", "arrowtail": tail, "arrowhead": head}
 
 
-def _quoted(label: str | int) -> str:
-    if isinstance(label, int):
-        return str(label)
-    text = label.replace("\\", "\\\\").replace('"', '\\"')
+def _listed(attributes: Mapping[str, Value], marks: dict[str, str], reserved: Sequence[str] = ()) -> str:
+    listed = [f"{name}={value}" for name, value in marks.items()]
+    for name, value in flat(attributes, "to_dot", reserved=reserved).items():
+        key = name if _PLAIN.fullmatch(name) else quoted(name)
+        listed.append(f"{key}={bare(value) or quoted(str(value))}")
+    return f" [{', '.join(listed)}]" if listed else ""
+
+
+def _label(node: Hashable) -> str:
+    label = checked_label(node, "to_dot")
+    return str(label) if isinstance(label, int) else quoted(label)
+
+
+def quoted(text: str) -> str:
+    """Return a text in quotes, as the languages of DOT's family read it."""
+    text = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text}"'

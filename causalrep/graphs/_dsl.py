@@ -3,7 +3,7 @@
 ::
 
     text      = [statement] {";" [statement]}         a line break may stand for ";" between statements
-    statement = group {edge group}
+    statement = group {edge group} | group "[" "latent" "]"
     group     = label | "{" {label [","]} "}"
     label     = word | integer | quoted
 """
@@ -13,11 +13,10 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Sequence
 
+from causalrep.graphs._draft import Draft, check_kind
 from causalrep.graphs._tokens import Cursor, Token, checked_label
 
 __all__ = ["parse", "write"]
-
-Edges = list[tuple[Hashable, str, Hashable]]
 
 _WORD = r"[^\W\d][\w.]*"
 # Circle edges come before words, so that "o" in "X o-> Y" is no node; "X <-old" ends in a node.
@@ -29,7 +28,7 @@ _PATTERN = re.compile(
     + _WORD
     + r""")
       | (?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
-      | (?P<mark>[;{},])
+      | (?P<mark>[;{},\[\]])
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -37,11 +36,10 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 _PLAIN = re.compile(_WORD)
 
 
-def parse(text: str, kinds: Sequence[str], what: str) -> tuple[Edges, list[Hashable]]:
-    """Return the edges, as written, and the nodes in order of first appearance."""
+def parse(text: str, kinds: Sequence[str], what: str) -> Draft:
+    """Return the nodes in order of first appearance and the edges as written."""
     cursor = Cursor(text, _PATTERN)
-    edges: Edges = []
-    nodes: dict[Hashable, None] = {}
+    draft = Draft()
     last_line = 0
     while cursor.here.kind != "end":
         if cursor.take_if(";"):
@@ -50,15 +48,26 @@ def parse(text: str, kinds: Sequence[str], what: str) -> tuple[Edges, list[Hasha
         if cursor.here.line == last_line:
             raise cursor.here.error(f"expected an edge or ';', got {cursor.here}")
         left = _group(cursor)
-        nodes.update(dict.fromkeys(left))
+        draft.add(left)
+        if cursor.take_if("["):
+            _latent(cursor, left, draft)
         while cursor.here.kind == "edge":
-            kind = _kind(cursor.take(), kinds, what)
+            token = cursor.take()
+            kind = check_kind(token.text, kinds, what, token)
             right = _group(cursor)
-            nodes.update(dict.fromkeys(right))
-            edges += [(u, kind, v) for u in left for v in right]
+            draft.add(right)
+            draft.edges += [(u, kind, v, {}) for u in left for v in right]
             left = right
         last_line = cursor.last.line
-    return edges, list(nodes)
+    return draft
+
+
+def _latent(cursor: Cursor, nodes: list[Hashable], draft: Draft) -> None:
+    token = cursor.take()
+    if token.text != "latent" or not cursor.take_if("]"):
+        raise token.error(f"expected 'latent' in brackets, got {token}")
+    for node in nodes:
+        draft.nodes[node]["latent"] = True
 
 
 def _group(cursor: Cursor) -> list[Hashable]:
@@ -73,7 +82,7 @@ def _group(cursor: Cursor) -> list[Hashable]:
 
 def _label(token: Token) -> Hashable:
     if token.kind == "integer":
-        return int(token.text)
+        return token.integer()
     if token.kind == "word":
         return token.text
     if token.kind == "quoted":
@@ -83,25 +92,35 @@ def _label(token: Token) -> Hashable:
     raise token.error(f"expected a node, got {token}")
 
 
-def _kind(token: Token, kinds: Sequence[str], what: str) -> str:
-    mirrored = token.text[::-1].translate(str.maketrans("<>", "><"))
-    if token.text in kinds or mirrored in kinds:
-        return token.text
-    raise token.error(f"a {what} has no edge {token.text!r}, only {', '.join(map(repr, kinds))}")
-
-
-def write(nodes: Sequence[Hashable], edges: Sequence[tuple[int, str, int]]) -> str:
+def write(draft: Draft) -> str:
     """Return the text; nodes that would appear out of order are stated before their first edge."""
-    names = [_quoted(checked_label(node, "to_string")) for node in nodes]
+    place = {node: i for i, node in enumerate(draft.nodes)}
+    names = [_quoted(checked_label(node, "to_string")) for node in draft.nodes]
+    latent = {place[node] for node in draft.latent()}
+    edges = [(place[u], kind, place[v]) for u, kind, v, _ in draft.edges]
     statements: list[str] = []
     n_seen = 0
     # Sorted by the later end, edges introduce most nodes in order by themselves.
     for left, kind, right in sorted(edges, key=lambda edge: (max(edge[0], edge[2]), min(edge[0], edge[2]))):
-        after_left = max(n_seen, left + 1)
-        statements += names[n_seen : right if right > after_left else left]
-        n_seen = max(after_left, right + 1)
+        end = max(n_seen, left + 1, right + 1)
+        n_stated = _n_stated(range(n_seen, end), (left, right), latent)
+        statements += _stated(names, latent, range(n_seen, n_seen + n_stated))
+        n_seen = end
         statements.append(f"{names[left]} {kind} {names[right]}")
-    return "; ".join([*statements, *names[n_seen:]])
+    return "; ".join([*statements, *_stated(names, latent, range(n_seen, len(names)))])
+
+
+def _n_stated(new: range, ends: tuple[int, int], latent: set[int]) -> int:
+    """Return how many of the new nodes must be stated before an edge that introduces the others."""
+    for count in range(max(len(new) - 2, 0), len(new)):
+        rest = list(new[count:])
+        if [i for i in ends if i in rest] == rest and latent.isdisjoint(rest):
+            return count
+    return len(new)
+
+
+def _stated(names: list[str], latent: set[int], nodes: range) -> list[str]:
+    return [f"{names[i]} [latent]" if i in latent else names[i] for i in nodes]
 
 
 def _quoted(label: str | int) -> str:

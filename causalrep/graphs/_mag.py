@@ -51,6 +51,7 @@ class MAG(Ancestral):
     """
 
     _kinds = ("->", "<->", "--")
+    _headers = ("mag",)
 
     def __init__(
         self,

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from causalrep.graphs._tokens import Token
-from causalrep.graphs._xml import Element
+from causalrep.graphs._tokens import Place
 
-__all__ = ["Network", "check_row", "number"]
-
-Place = Token | Element
+__all__ = ["Network", "check_row", "number", "text_of"]
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _MAX_ENTRIES = 2**26  # of one table: a short text must not ask for all the memory
@@ -95,3 +94,10 @@ def number(text: str, place: Place) -> float:
     if not 0 <= value <= 1:
         raise place.error(f"expected a probability, got {text}")
     return value
+
+
+def text_of(source: str | os.PathLike[str], brace: str) -> str:
+    """Return the content of a file, or the text itself, which is told by its braces."""
+    if isinstance(source, str) and brace in source:
+        return source
+    return Path(source).read_text(encoding="utf-8-sig")

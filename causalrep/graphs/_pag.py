@@ -54,6 +54,7 @@ class PAG(PossiblyCausal, Ancestral):
     """
 
     _kinds = ("->", "<->", "--", "o->", "o-o", "o--")
+    _headers = ("pag",)
     _may_point = ((TAIL, ARROW), (CIRCLE, ARROW), (TAIL, CIRCLE), (CIRCLE, CIRCLE))
 
     def __init__(

@@ -52,6 +52,7 @@ class PDAG(PossiblyCausal, Separable):
     """
 
     _kinds = ("->", "--")
+    _headers = ("pdag", "dag")
     _may_point = ((TAIL, ARROW), (TAIL, TAIL))
 
     def __init__(
@@ -113,7 +114,7 @@ class PDAG(PossiblyCausal, Separable):
         >>> PDAG.from_string("X -- Y -> Z; X -> Z").subgraph(["X", "Z"])
         PDAG.from_string('X -> Z')
         """
-        return PDAG._build(*self._induced(nodes))
+        return PDAG._build(*self._induced(nodes))._carrying(self._attributes)
 
     def meek_closure(self) -> PDAG:
         """Return the graph with every direction that follows by Meek's rules R1 to R4.

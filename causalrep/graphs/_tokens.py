@@ -1,14 +1,24 @@
-"""Cut a text into tokens that know their line and column: the floor under both graph notations."""
+"""Cut a text into tokens that know their line and column: the floor under the graph notations."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Protocol
 
 from causalrep.utils import GraphError, ParseError
 
-__all__ = ["Cursor", "Token", "checked_label"]
+__all__ = ["Cursor", "Place", "Token", "checked_label"]
+
+_MAX_DIGITS = 4000
+
+
+class Place(Protocol):
+    """A part of a text that can be pointed at."""
+
+    def error(self, message: str) -> ParseError:
+        """Return a `ParseError` that points there."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +33,12 @@ class Token:
     def error(self, message: str) -> ParseError:
         """Return a `ParseError` that points here."""
         return ParseError(message, line=self.line, column=self.column)
+
+    def integer(self) -> int:
+        """Return the number that the token is; Python itself refuses to read very long ones."""
+        if len(self.text) > _MAX_DIGITS:
+            raise self.error(f"an integer must have at most {_MAX_DIGITS} digits, got {len(self.text)}")
+        return int(self.text)
 
     def __str__(self) -> str:
         return "the end of the text" if self.kind == "end" else repr(self.text)
