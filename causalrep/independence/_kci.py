@@ -51,7 +51,7 @@ _FACTOR_BYTES = 2**31
 _CACHE_BYTES = 2**28
 # The bandwidths of [2]_ by the number of rows, with and without conditioning variables.
 _RULE = ((200, 0.8, 1.2), (1200, 0.5, 0.7), (math.inf, 0.3, 0.4))
-_SMALLEST_SHARE = 1e-6  # of a kernel's trace; less is left where Z determines a variable
+_SMALLEST_SHARE = 1e-4  # of a kernel's trace; the regression itself leaves 1e-5 of a function of one column
 
 Key = tuple[int, ...]
 Answer = tuple[float, float, float, int]  # statistic, p-value, degrees of freedom, flag
@@ -217,7 +217,7 @@ class KCI(_KernelTest):
 
     Kernels are kept as factors of their numerical rank m: O(n m^2) for a conditioning set and at most
     O(n^2 m) for a pair. ``dof`` is twice the shape of the gamma distribution. A question about a column
-    that the conditioning columns determine is flagged ``Flag.SINGULAR``.
+    of whose kernel the regression leaves less than 1e-4 of the trace is flagged ``Flag.SINGULAR``.
 
     Examples
     --------

@@ -24,7 +24,7 @@ def curved(n, k, seed=0, strength=0.0):
 
 
 def dense(X, x, y, given, epsilon=1e-3):
-    """Return statistic, p-value without and with correction, from full matrices and the widths of the rule."""
+    """Return statistic, p-value without and with correction, from full matrices and widths by the rule."""
     n, k = len(X), len(given)
     U = (X - X.mean(0)) / X.std(0, ddof=1)
     H = np.eye(n) - 1 / n
