@@ -141,9 +141,9 @@ def pair_counts(codes: Array, cards: list[int], weights: Array | None) -> Array:
     total = xp.zeros((size, size), dtype=xp.float64, device=where)
     step = max(256, min(_ROW_BLOCK, 2**26 // (8 * size)))
     for start in range(0, codes.shape[1], step):
-        block = codes[:, start : min(start + step, codes.shape[1])]
-        indicator = xp.astype(xp.take(block, owner, axis=0) == state[:, None], dtype)
-        weighted = indicator if weights is None else indicator * weights[start : start + step]
+        rows = slice(start, min(start + step, codes.shape[1]))
+        indicator = xp.astype(xp.take(codes[:, rows], owner, axis=0) == state[:, None], dtype)
+        weighted = indicator if weights is None else indicator * weights[rows]
         total += xp.astype(xp.matmul(indicator, xp.matrix_transpose(weighted)), xp.float64)
     return xp.astype(xp.round(total), xp.int64)
 
