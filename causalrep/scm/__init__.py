@@ -33,6 +33,7 @@ from causalrep.scm._joint import JointNormal
 from causalrep.scm._linear_gaussian import LinearGaussianSCM
 from causalrep.scm._mechanism import Mechanism
 from causalrep.scm._mechanisms import AdditiveNoise, Function, Invertible, Linear, Root
+from causalrep.scm._posterior import WeightedDraws
 from causalrep.scm._samples import Samples
 from causalrep.scm._scm import SCM
 
@@ -65,4 +66,5 @@ __all__ = [
     "Samples",
     "StudentT",
     "Uniform",
+    "WeightedDraws",
 ]

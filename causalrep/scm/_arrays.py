@@ -7,10 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from causalrep.scm._mechanism import Array, Noise
+from causalrep.scm._mechanism import Array, Mechanism, Noise
 from causalrep.utils import DataError
 
-__all__ = ["as_array", "check_rows", "has_nan", "is_numpy", "noise_rows", "spread", "take_noise", "to_numpy"]
+__all__ = [
+    "as_array",
+    "check_rows",
+    "forwarded",
+    "has_nan",
+    "is_numpy",
+    "noise_rows",
+    "spread",
+    "take_noise",
+    "to_numpy",
+]
 
 
 def as_array(value: Any) -> Array:
@@ -30,6 +40,18 @@ def to_numpy(array: Array) -> np.ndarray[Any, Any]:
     for step in ("detach", "cpu"):  # torch; other libraries have neither
         array = getattr(array, step)() if hasattr(array, step) else array
     return np.asarray(array)
+
+
+def forwarded(
+    mechanism: Mechanism, node: Hashable, parents: Mapping[Hashable, Array], noise: Noise, n: int
+) -> Array:
+    """Return the n values that a mechanism gives; its errors name the node."""
+    try:
+        value = mechanism.forward(parents, noise)
+    except (TypeError, ValueError) as error:
+        error.add_note(f"raised by the mechanism of {node!r}, which is called with whole arrays ({n} rows)")
+        raise
+    return check_rows(value, n, f"the result of the mechanism of {node!r}")
 
 
 def has_nan(array: Array) -> bool:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from causalrep.scm._arrays import as_array, is_numpy, to_numpy
+from causalrep.scm._arrays import as_array, forwarded, is_numpy, to_numpy
 from causalrep.scm._conditions import Condition
 from causalrep.scm._couplings import Floats
 from causalrep.scm._interventions import Fixed, Shifted
@@ -61,10 +61,15 @@ def draw(
     n: int,
     seed: int,
     clamps: Mapping[int, Clamp],
-    given: Mapping[int, Sequence[Condition]],
+    given: Mapping[int, Sequence[Condition]] | None = None,
+    known: Mapping[int, Noise] | None = None,
 ) -> Draws:
-    """Return `n` weighted draws of the copies `numbers`, with some clamped and conditions on others."""
-    return _Drawing(model, network, n, seed, clamps, given).run(numbers)
+    """Return `n` weighted draws of the copies `numbers`.
+
+    Some are clamped to observed values, some under conditions (`given`), of some the noise is known,
+    by the number of the copy that is the source of it.
+    """
+    return _Drawing(model, network, n, seed, clamps, given or {}, known or {}).run(numbers)
 
 
 class _Drawing:
@@ -76,11 +81,13 @@ class _Drawing:
         seed: int,
         clamps: Mapping[int, Clamp],
         given: Mapping[int, Sequence[Condition]],
+        known: Mapping[int, Noise],
     ) -> None:
         self.model, self.network, self.n, self.seed = model, network, n, seed
         self.clamps, self.given = clamps, given
         self.values: dict[int, Array] = {}
-        self.noise: dict[int, Noise] = {}
+        self.noise: dict[int, Noise] = dict(known)
+        self.known = known
         self.settled: set[int] = set()  # copies whose value is no matter of chance, given the evidence
         self.groups: dict[int, dict[Hashable, Floats]] = {}
         self.log_weights: Floats = np.zeros(n)
@@ -94,7 +101,7 @@ class _Drawing:
             parents = {name: self.values[parent] for name, parent in copy.parents}
             clamp = self.clamps.get(number)
             if (clamp is not None and clamp.observed is None) or (
-                mechanism.deterministic and self._all_settled(copy)
+                (mechanism.deterministic or copy.source in self.known) and self._all_settled(copy)
             ):
                 self.settled.add(number)
             self.values[number] = self._value(clamp, copy, mechanism, parents)
@@ -117,10 +124,10 @@ class _Drawing:
             self._remember(copy, self._prior(copy, mechanism))
         if clamp is not None and told and clamp.observed is None:
             return clamp.values
-        value = self.model._forward(mechanism, copy.node, parents, self.noise[copy.source], self.n)
+        value = forwarded(mechanism, copy.node, parents, self.noise[copy.source], self.n)
         if clamp is None:
             return value
-        if not told:
+        if not told and copy.source not in self.known:
             self._compare(value, clamp)
         rows = _rows_of(clamp, self.n)
         return _merged(value, clamp.values[rows], rows)

@@ -16,7 +16,7 @@ from causalrep.utils import DataError, RandomState
 if TYPE_CHECKING:
     from causalrep.scm._scm import SCM
 
-__all__ = ["Queries"]
+__all__ = ["Asker", "Mapped", "Queries"]
 
 Target: TypeAlias = Hashable | Callable[..., Any]
 Mapped: TypeAlias = Mapping[Hashable, Any] | None
@@ -85,7 +85,7 @@ class Queries:
         >>> scm.expectation("Y", do={"X": 1}), scm.expectation("Y", given={"X": 1})
         (2.0, 1.5)
         """
-        ask = _Asker(cast("SCM", self), n_samples, random_state)
+        ask = Asker(cast("SCM", self), n_samples, random_state)
         return ask([World(ask.do(do))], [(1.0, ask.term(target, 0))], ask.event(given, "given", 0))
 
     def probability(
@@ -134,7 +134,7 @@ class Queries:
         >>> round(rain.probability({"rain": 1}, do={"wet": 1}), 6)
         0.2
         """
-        ask = _Asker(cast("SCM", self), n_samples, random_state)
+        ask = Asker(cast("SCM", self), n_samples, random_state)
         return ask([World(ask.do(do))], [(1.0, ask.chance(event, 0))], ask.event(given, "given", 0))
 
     def counterfactual_expectation(
@@ -181,7 +181,7 @@ class Queries:
         >>> scm.counterfactual_expectation("Y", do={"X": 3}, given={"X": 1, "Y": 2.5})
         6.5
         """
-        ask = _Asker(cast("SCM", self), n_samples, random_state)
+        ask = Asker(cast("SCM", self), n_samples, random_state)
         worlds = [World(), World(ask.do(do))]
         return ask(worlds, [(1.0, ask.term(target, 1))], ask.event(given, "given", 0))
 
@@ -231,7 +231,7 @@ class Queries:
         >>> round(scm.counterfactual_probability({"death": 1}, do={"drug": 0}, given=seen), 4)
         0.8108
         """
-        ask = _Asker(cast("SCM", self), n_samples, random_state)
+        ask = Asker(cast("SCM", self), n_samples, random_state)
         worlds = [World(), World(ask.do(do))]
         return ask(worlds, [(1.0, ask.chance(event, 1))], ask.event(given, "given", 0))
 
@@ -270,13 +270,13 @@ class Queries:
         >>> round(scm.counterfactual_variance("Y", do={"X": 3}, given={"Y": 2.5}), 6)
         0.8
         """
-        ask = _Asker(cast("SCM", self), n_samples, random_state)
+        ask = Asker(cast("SCM", self), n_samples, random_state)
         ask.model._known([target], what="`target`")
         question = Question([World(), World(ask.do(do))], [], ask.event(given, "given", 0))
         return variance(ask.model, question, (1, target), ask.n_samples, random_state)
 
 
-class _Asker:
+class Asker:
     """Reads what users write, checks it against a model, and asks."""
 
     def __init__(self, model: SCM, n_samples: int, random_state: RandomState) -> None:

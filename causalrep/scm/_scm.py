@@ -29,14 +29,16 @@ import networkx as nx
 import numpy as np
 
 from causalrep.graphs import DAG
-from causalrep.scm._arrays import check_rows, is_numpy, noise_rows
+from causalrep.scm._arrays import forwarded, is_numpy, noise_rows
 from causalrep.scm._build import check_agreement, collect_mechanisms, rewired
+from causalrep.scm._effects import Effects
 from causalrep.scm._equations import EquationsMixin
 from causalrep.scm._evidence import Evidence
 from causalrep.scm._interventions import Fixed, Look, Shifted, as_intervention, as_shift, targets_of
 from causalrep.scm._joint import JointNormal, joint_laws
 from causalrep.scm._mechanism import Array, Mechanism, Noise, NoiseLaw
 from causalrep.scm._plan import Plan
+from causalrep.scm._posterior import imagined
 from causalrep.scm._queries import Queries
 from causalrep.scm._samples import Samples
 from causalrep.utils import (
@@ -52,7 +54,7 @@ from causalrep.utils import (
 __all__ = ["SCM"]
 
 
-class SCM(EquationsMixin, Queries):
+class SCM(EquationsMixin, Queries, Effects):
     """A structural causal model: a DAG with a mechanism at each node.
 
     Parameters
@@ -174,7 +176,8 @@ class SCM(EquationsMixin, Queries):
         random_state : int, numpy Generator, numpy RandomState or None, default=None
             Seed.
         nodes : iterable of node, optional
-            Nodes to return; only these and their ancestors are computed. Default: all.
+            Nodes to return; only these and their ancestors are computed. Default: all, but latent
+            ones only with `return_noise`.
         return_noise : bool, default=False
             Return `Samples`, which carry the noise, also where a data frame would do.
 
@@ -201,6 +204,8 @@ class SCM(EquationsMixin, Queries):
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
             raise DataError(f"`n` must be a positive integer, got {n!r}")
         wanted = self._known(nodes, what="`nodes`")
+        if nodes is None and not return_noise:
+            wanted = [node for node in wanted if node not in self._graph.latent]
         order = self._upstream(wanted)
         mechanisms = self._for_rows(order, n, self._template)
         seed = as_seed(random_state)
@@ -225,14 +230,9 @@ class SCM(EquationsMixin, Queries):
     def _forward(
         self, mechanism: Mechanism, node: Hashable, values: Mapping[Hashable, Array], noise: Noise, n: int
     ) -> Array:
-        try:
-            value = mechanism.forward({parent: values[parent] for parent in self._parents[node]}, noise)
-        except (TypeError, ValueError) as error:
-            error.add_note(
-                f"raised by the mechanism of {node!r}, which is called with whole arrays ({n} rows)"
-            )
-            raise
-        return check_rows(value, n, f"the result of the mechanism of {node!r}")
+        return forwarded(
+            mechanism, node, {parent: values[parent] for parent in self._parents[node]}, noise, n
+        )
 
     def _for_rows(self, nodes: Iterable[Hashable], n: int, like: Look) -> dict[Hashable, Mechanism]:
         """Return the mechanisms of `nodes`, given values spread over n rows and checked."""
@@ -408,7 +408,10 @@ class SCM(EquationsMixin, Queries):
         missing = [node for node in nodes if node not in known and not self._mechanisms[node].deterministic]
         for node in missing:
             for name in (node, *self._parents[node]):
-                evidence.require(name, f"to tell the noise of {node!r} (nodes=[...] leaves nodes out)")
+                evidence.require(
+                    name,
+                    f"to tell the noise of {node!r} (nodes=[...] leaves nodes out, n_draws=... draws it)",
+                )
             if not self._mechanisms[node].invertible:
                 raise NotInvertibleError(_untold(node, self._mechanisms[node]))
         ready = self._for_rows(missing, evidence.n, evidence.values.get)
@@ -435,6 +438,7 @@ class SCM(EquationsMixin, Queries):
         nodes: Iterable[Hashable] | None = None,
         noise: Mapping[Hashable, Noise] | None = None,
         random_state: RandomState = None,
+        n_draws: int | None = None,
     ) -> Any:
         """Return what the observed rows would have been under an intervention.
 
@@ -455,10 +459,16 @@ class SCM(EquationsMixin, Queries):
         noise : mapping of node to noise, optional
             What an earlier `abduct` of the same rows gave; nothing that is given is abducted again.
         random_state : int, numpy Generator, numpy RandomState or None, default=None
-            Seed of interventions that draw.
+            Seed of interventions that draw, and of `n_draws`.
+        n_draws : int, optional
+            Draw the noise of each row so often from its law given what was observed, instead of
+            telling it. For mechanisms that are not invertible, for latent nodes and for rows with
+            missing values (NaN) or columns.
 
         Returns
         -------
+        WeightedDraws
+            With `n_draws`.
         data frame, Samples or dict
             The same kind as `observed` with the same rows in the same order; columns that are not
             nodes are kept. `Samples` carry the noise on, except that of the targets, whose values no
@@ -472,6 +482,8 @@ class SCM(EquationsMixin, Queries):
             If a target is not a node.
         DataError
             If a needed column is missing, or numbers of rows or shapes do not fit.
+        ImpossibleEvidenceError
+            If `n_draws` are asked for and none of a row's draws agrees with what was observed.
 
         Examples
         --------
@@ -484,13 +496,17 @@ class SCM(EquationsMixin, Queries):
         """
         evidence = Evidence.read(observed)
         actions, shifts = self._actions(targets_of(do, {})), self._shifts(targets_of(shift, {}))
+        known = {**self._carried(evidence), **self._checked_noise(noise or {}, evidence.n)}
         both = [node for node in actions if node in shifts]
         if both:
             raise DataError(f"{both[0]!r} is named in both `do` and `shift`; choose one")
+        if n_draws is not None:
+            return imagined(
+                self, evidence, {**actions, **shifts}, nodes, known, n_draws, as_seed(random_state)
+            )
         world = self._intervened({**actions, **shifts})
         plan = Plan.make(world._graph, actions, shifts, self._known(nodes, what="`nodes`"))
         plan.check(evidence)
-        known = {**self._carried(evidence), **self._checked_noise(noise or {}, evidence.n)}
         mechanisms = world._for_rows(plan.order, evidence.n, evidence.values.get)
         used = self._abducted(plan.replayed, evidence, known)
         if plan.acted:
@@ -562,5 +578,5 @@ def _untold(node: Hashable, mechanism: Mechanism) -> str:
     return (
         f"the noise of {node!r} cannot be told from its value by {mechanism!r}; declare the mechanism as "
         "AdditiveNoise or Invertible, or give Samples that carry their noise "
-        "(sample(..., return_noise=True)), or pass noise={...}"
+        "(sample(..., return_noise=True)), or pass noise={...}, or draw it (counterfactual(..., n_draws=...))"
     )
