@@ -12,6 +12,7 @@ from causalrep.identification._expression import (
     Sum,
     Variable,
 )
+from causalrep.identification._frontdoor import frontdoor_sets
 from causalrep.identification._identify import identify
 from causalrep.identification._optimal import OptimalAdjustment, optimal_adjustment
 from causalrep.identification._query import Query, parse_query
@@ -41,6 +42,7 @@ __all__ = [
     "Variable",
     "adjustment_sets",
     "bounds",
+    "frontdoor_sets",
     "identify",
     "is_valid_adjustment",
     "optimal_adjustment",

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 
 from causalrep.graphs import ADMG, CPDAG, DAG, MAG, MPDAG, PAG, PDAG, Graph
 from causalrep.graphs._store import ARROW, TAIL
-from causalrep.identification._door import one_of
+from causalrep.identification._door import directed
 from causalrep.identification._members import mag_member
 from causalrep.identification._neighbours import Neighbours, reach
 from causalrep.identification._possible import possible_children, possible_parents, unshielded_reach
@@ -74,14 +74,16 @@ def problem_of(g: Graph, x: list[int], y: list[int], criterion: str) -> Problem:
     if criterion not in CRITERIA:
         raise UnknownNameError(criterion, CRITERIA, what="`criterion`")
     if criterion == "backdoor":
-        return _backdoor(one_of(g, (DAG, ADMG), "the back-door criterion"), x, y)
+        return _backdoor(directed(g, "the back-door criterion"), x, y)
     if criterion == "single-door":
-        return _single_door(one_of(g, (DAG, ADMG), "the single-door criterion"), x, y)
+        return _single_door(directed(g, "the single-door criterion"), x, y)
     if isinstance(g, DAG | ADMG):
         return _directed(g, x, y)
     if isinstance(g, PDAG):
         return _class_of_dags(g if isinstance(g, CPDAG | MPDAG) else g.meek_closure(), x, y)
-    return _ancestral(one_of(g, (MAG, PAG), "the adjustment criterion"), x, y)
+    if isinstance(g, MAG | PAG):
+        return _ancestral(g, x, y)
+    raise GraphError(f"the adjustment criterion knows no graph of type {type(g).__name__}")
 
 
 def _directed(g: Graph, x: list[int], y: list[int]) -> Problem:
@@ -138,7 +140,7 @@ def _class_of_dags(g: PDAG, x: list[int], y: list[int]) -> Problem:
     )
 
 
-def _ancestral(g: Graph, x: list[int], y: list[int]) -> Problem:
+def _ancestral(g: MAG | PAG, x: list[int], y: list[int]) -> Problem:
     store = g._store
     _refuse_selection(g)
     up, down = possible_parents(store), possible_children(store)

@@ -6,10 +6,10 @@ from collections.abc import Hashable, Iterable
 
 import networkx as nx
 
-from causalrep.graphs import DAG, Graph, NodeSet
+from causalrep.graphs import ADMG, DAG, Graph, NodeSet
 from causalrep.utils import GraphError
 
-__all__ = ["Nodes", "as_graph", "disjoint", "ids", "labels", "one_of", "refuse_latent"]
+__all__ = ["Nodes", "as_graph", "directed", "disjoint", "ids", "labels", "refuse_latent"]
 
 Nodes = Hashable | Iterable[Hashable]
 
@@ -23,11 +23,11 @@ def as_graph(g: Graph | nx.DiGraph) -> Graph:
     return g
 
 
-def one_of(g: Graph, types: tuple[type[Graph], ...], purpose: str) -> Graph:
-    """Return the graph, which must be of one of these types."""
-    if not isinstance(g, types):
-        names = ", ".join(t.__name__ for t in types)
-        raise GraphError(f"{purpose} needs a graph of type {names}, got {type(g).__name__}")
+def directed(g: Graph | nx.DiGraph, purpose: str) -> DAG | ADMG:
+    """Return the graph, which must be a DAG or an ADMG."""
+    g = as_graph(g)
+    if not isinstance(g, DAG | ADMG):
+        raise GraphError(f"{purpose} needs a graph of type DAG or ADMG, got {type(g).__name__}")
     return g
 
 

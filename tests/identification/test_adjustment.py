@@ -433,7 +433,7 @@ def test_the_optimal_set_comes_with_a_reason():
         (
             lambda _: is_valid_adjustment(CPDAG(undirected=[("X", "Y")]), "X", "Y", criterion="backdoor"),
             GraphError,
-            "type DAG, ADMG",
+            "type DAG or ADMG",
         ),
     ],
 )
