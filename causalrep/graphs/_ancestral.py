@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 
+import numpy as np
+
+from causalrep.graphs._equivalence import extend
 from causalrep.graphs._possible import adjacency_sets
 from causalrep.graphs._separation import Separable
-from causalrep.graphs._store import ARROW, TAIL, EdgeStore
+from causalrep.graphs._store import ARROW, CIRCLE, TAIL, EdgeStore
 from causalrep.utils import GraphError
 
-__all__ = ["Ancestral", "is_visible"]
+__all__ = ["Ancestral", "is_visible", "member"]
 
 
 class Ancestral(Separable):
@@ -67,21 +70,20 @@ def is_visible(store: EdgeStore, u: int, v: int) -> bool:
     return False
 
 
-def inducing_path(store: EdgeStore, ends: tuple[int, int], permitted: Iterable[int]) -> list[int] | None:
-    """Return the shortest path between two nodes along colliders that are `permitted`, if there is one."""
-    first, last = ends
-    inner = set(permitted) - {first, last}
-    siblings, children = store.lists(ARROW, ARROW), store.lists(TAIL, ARROW)
-    reaches_last = {*siblings[last], *children[last]} & inner
-    start = [node for node in sorted({*siblings[first], *children[first]}) if node in inner]
-    came = dict.fromkeys(start, first)
-    for node in start:  # grows while it is read: breadth first
-        if node in reaches_last:
-            path = [last, node]
-            while path[-1] != first:
-                path.append(came[path[-1]])
-            return path[::-1]
-        new = [other for other in siblings[node] if other in inner and other not in came]
-        came.update(dict.fromkeys(new, node))
-        start += new
-    return None
+def member(store: EdgeStore) -> tuple[EdgeStore, list[int]]:
+    """Return a graph without circles that agrees with the marks, and nodes that stand against one.
+
+    A circle opposite an arrowhead or a tail becomes a tail; the other edges are directed without a new
+    unshielded collider among themselves, which is possible iff the list of nodes is empty.
+    """
+    double = (store.mark_first == CIRCLE) & (store.mark_second == CIRCLE)
+    first, second = store.first[double], store.second[double]
+    tails = np.full(first.size, TAIL)
+    directed, left = extend(EdgeStore(store.n_nodes, first, second, tails, tails))
+    parts = (store.select(~double), directed)
+    ends = (np.concatenate([part.first for part in parts]), np.concatenate([part.second for part in parts]))
+    marks = [
+        np.concatenate([np.where(mark == CIRCLE, TAIL, mark) for mark in column])
+        for column in zip(*((part.mark_first, part.mark_second) for part in parts), strict=True)
+    ]
+    return EdgeStore(store.n_nodes, *ends, *marks), left

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from causalrep.graphs._ancestral import Ancestral
+from causalrep.graphs._ancestral import Ancestral, member
 from causalrep.graphs._node_set import in_order
 from causalrep.graphs._order import find_cycle, topological_order
 from causalrep.graphs._possible import PossiblyCausal
 from causalrep.graphs._reachability import definitely_connected
-from causalrep.graphs._store import ARROW, CIRCLE, MARKS, TAIL
+from causalrep.graphs._store import ARROW, CIRCLE, MARKS, TAIL, EdgeStore
 from causalrep.utils import CycleError, GraphError
+
+if TYPE_CHECKING:
+    from causalrep.graphs._mag import MAG
 
 __all__ = ["PAG"]
 
@@ -79,6 +83,56 @@ class PAG(PossiblyCausal, Ancestral):
             for node, reached in enumerate(self._connected(*question)):
                 found[node] |= reached << bit
         return found
+
+    def consistent_extension(self) -> MAG:
+        """Return a member of the class: a maximal ancestral graph with all of these marks.
+
+        Circles opposite an arrowhead or a tail become tails, and the edges between circles are directed
+        without a new collider.
+
+        Returns
+        -------
+        MAG
+            One of possibly many; the same one every time.
+
+        Raises
+        ------
+        GraphError
+            If this does not lead to a maximal ancestral graph: then the graph is not that of a class,
+            as one estimated from data may fail to be.
+
+        References
+        ----------
+        .. [1] J. Zhang, "On the completeness of orientation rules for causal discovery in the presence
+           of latent confounders and selection bias", Artificial Intelligence 172, 2008,
+           doi:10.1016/j.artint.2008.08.001 (theorem 2).
+
+        Examples
+        --------
+        >>> from causalrep.graphs import PAG
+        >>> PAG.from_string("A o-> X; B o-> X; X -> Y; D o-o E").consistent_extension()
+        MAG.from_string('A -> X; B -> X; X -> Y; D -> E')
+        """
+        return self._extension
+
+    @cached_property
+    def _extension(self) -> MAG:
+        from causalrep.graphs._mag import MAG
+
+        store, left = member(self._store)
+        if left:
+            names = ", ".join(repr(self._nodes[i]) for i in left[:10]) + (", ..." if len(left) > 10 else "")
+            raise GraphError(
+                f"no MAG has the marks of this PAG: its o-o edges among {names} cannot be directed without "
+                "a new collider"
+            )
+        try:
+            return MAG._of(self._nodes, store)
+        except GraphError as error:
+            raise GraphError(f"no MAG has the marks of this PAG: {error}") from error
+
+    def _plain(self) -> EdgeStore:
+        return self._extension._store
 
 
 def _triple(edge: Any) -> tuple[Hashable, str, Hashable]:

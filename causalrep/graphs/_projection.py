@@ -22,12 +22,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from causalrep.graphs._base import Nodes
+from causalrep.graphs._inducing import ancestral_projection
 from causalrep.graphs._separation import Separable
 from causalrep.graphs._store import ARROW, TAIL, EdgeStore
 
 if TYPE_CHECKING:
     from causalrep.graphs._admg import ADMG
     from causalrep.graphs._dag import DAG
+    from causalrep.graphs._mag import MAG
+    from causalrep.graphs._pag import PAG
 
 __all__ = ["Projectable", "project"]
 
@@ -113,6 +116,99 @@ class Projectable(Separable):
         edges += [(n_nodes + k, end) for k, pair in enumerate(pairs) for end in pair]
         latent = (*self._latent, *range(n_nodes, n_nodes + len(pairs)))
         return DAG._build((*self._nodes, *fresh), _directed_store(n_nodes + len(pairs), edges), latent)
+
+    def to_mag(self, latent: Nodes | None = None, selection: Nodes = ()) -> MAG:
+        """Return the maximal ancestral graph of what can be observed.
+
+        Its separations are those of this graph with `selection` given and `latent` left out; a tail at
+        a node means that it is an ancestor of the other end or of a selected node.
+
+        Parameters
+        ----------
+        latent : hashable or iterable of hashable, default=None
+            The nodes that are not observed; by default those declared latent.
+        selection : hashable or iterable of hashable, default=()
+            Nodes that decide who is in the sample; they are not in the result.
+
+        Returns
+        -------
+        MAG
+            With the remaining nodes in the order of this graph.
+
+        Raises
+        ------
+        GraphError
+            If a node is both latent and selected on.
+        UnknownNameError
+            If a node does not exist.
+
+        Notes
+        -----
+        Latent nodes are projected out; then two nodes are adjacent iff an edge or an inducing path joins
+        them, which only nodes of one district and its parents can be.
+
+        References
+        ----------
+        .. [1] T. Richardson, P. Spirtes, "Ancestral graph Markov models", Annals of Statistics 30,
+           2002, doi:10.1214/aos/1031689015 (theorem 4.18).
+
+        Examples
+        --------
+        >>> from causalrep.graphs import DAG
+        >>> g = DAG.from_string("X -> Y -> Z; U -> Y; U -> Z; X -> S; W -> S")
+        >>> g.to_mag(latent="U", selection="S")
+        MAG.from_string('X -> Y; X -> Z; Y -> Z; X -- W')
+        """
+        from causalrep.graphs._mag import MAG
+
+        hidden, selected = self._disjoint(
+            ("latent", self.latent if latent is None else latent), ("selection", selection)
+        )
+        gone, given = set(hidden), set(selected)
+        kept = [i for i in range(len(self)) if i not in gone]
+        store = project(self._store, kept)
+        at = [place for place, i in enumerate(kept) if i in given]
+        names = tuple(self._nodes[i] for i in kept if i not in given)
+        return MAG._build(names, ancestral_projection(store, at))
+
+    def to_pag(self, latent: Nodes | None = None, selection: Nodes = ()) -> PAG:
+        """Return the class of the maximal ancestral graph of what can be observed.
+
+        This is what FCI finds with perfect tests.
+
+        Parameters
+        ----------
+        latent : hashable or iterable of hashable, default=None
+            The nodes that are not observed; by default those declared latent.
+        selection : hashable or iterable of hashable, default=()
+            Nodes that decide who is in the sample; they are not in the result.
+
+        Returns
+        -------
+        PAG
+            With the remaining nodes in the order of this graph.
+
+        Raises
+        ------
+        GraphError
+            If a node is both latent and selected on.
+        UnknownNameError
+            If a node does not exist.
+
+        See Also
+        --------
+        to_mag : The graph of which it is the class.
+
+        Examples
+        --------
+        >>> from causalrep.graphs import DAG
+        >>> g = DAG.from_string("A -> X; B -> X; X -> Y; U -> X; U -> Y")
+        >>> g.to_pag()
+        PAG.from_string('A o-> X; B o-> X; X -> Y; U o-> X; U -> Y')
+        >>> g.to_pag(latent="U")
+        PAG.from_string('A o-> X; B o-> X; A o-> Y; X o-o Y; B o-> Y')
+        """
+        return self.to_mag(latent, selection).to_pag()
 
 
 def _fresh_names(taken: Iterable[Hashable], n_names: int) -> list[str]:
