@@ -73,8 +73,9 @@ class DAG(Directed):
         latent: Nodes = (),
     ) -> None:
         if isinstance(edges, nx.Graph):
-            found, their_nodes = _convert.edges_of_networkx(edges, self._kinds)
-            self._fill(found, their_nodes if nodes is None else nodes, latent)
+            draft = _convert.draft_of_networkx(edges, self._kinds, "DAG")
+            hidden = draft.latent() if latent == () else latent
+            self._fill([edge[:3] for edge in draft.edges], draft.nodes if nodes is None else nodes, hidden)
         else:
             self._fill([(u, "->", v) for u, v in pairs_of(edges, "edges")], nodes, latent)
 

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from causalrep.graphs import CPDAG, DAG, PDAG
+from causalrep.graphs import ADMG, CPDAG, DAG, MAG, PAG, PDAG
 from causalrep.utils import CycleError, GraphError
-from tests.strategies import dags, pdags
+from tests.strategies import dags, pags, pdags
 
 any_labels = st.text(max_size=4) | st.tuples(st.text(max_size=2), st.integers(-2, 0))
 
@@ -112,3 +112,115 @@ def test_a_matrix_that_is_no_graph_is_refused(A, names, message):
 def test_an_unknown_direction_is_refused():
     with pytest.raises(ValueError, match="'row_to_col' or 'col_to_row', got 'rows'"):
         DAG.from_adjacency([[0]], direction="rows")
+
+
+MARKS_OF_OTHERS = {
+    # written: causal-learn's [i, j] and [j, i], pcalg's amat.pag [i, j] and [j, i], of X at i and Y at j
+    "->": ((-1, 1), (2, 3)),
+    "<->": ((1, 1), (2, 2)),
+    "--": ((-1, -1), (3, 3)),
+    "o->": ((2, 1), (2, 1)),
+    "o-o": ((2, 2), (1, 1)),
+    "o--": ((2, -1), (3, 1)),
+}
+
+
+@pytest.mark.parametrize("kind", MARKS_OF_OTHERS)
+def test_the_marks_stand_where_the_other_libraries_put_them(kind):
+    g = PAG([("X", kind, "Y")])
+    theirs, pcalg = MARKS_OF_OTHERS[kind]
+    np.testing.assert_array_equal(g.to_causallearn(), [[0, theirs[0]], [theirs[1], 0]])
+    np.testing.assert_array_equal(g.to_pcalg(), [[0, pcalg[0]], [pcalg[1], 0]])
+    assert PAG.from_causallearn(g.to_causallearn(), ["X", "Y"]) == g
+    assert PAG.from_pcalg(g.to_pcalg(), ["X", "Y"]) == g
+
+
+def test_pcalg_writes_the_cause_in_the_column_where_edges_are_directed():
+    assert DAG.from_pcalg([[0, 0], [1, 0]], ["X", "Y"]) == DAG.from_string("X -> Y")
+    assert PDAG.from_pcalg([[0, 1, 0], [1, 0, 1], [0, 0, 0]], "XYZ") == PDAG.from_string("X -- Y <- Z")
+
+
+@given(pags(labels=st.text(st.characters(categories=["L"]), min_size=1, max_size=3), max_nodes=5))
+def test_causal_learn_holds_the_same_matrix(g):
+    edges = [edge[:3] for edge in g._draft().edges]
+    g = PAG([edge for edge in edges if edge[1] != "o--"], nodes=g.nodes)  # its add_edge passes over those
+    theirs = general_graph(g)
+    np.testing.assert_array_equal(g.to_causallearn(), theirs.graph)
+    assert PAG.from_causallearn(theirs) == g
+
+
+def test_causal_learn_holds_the_same_matrix_of_a_bow():
+    g = ADMG.from_string("X -> Y <-> X; Y -> Z; W <-> Z <- W")
+    np.testing.assert_array_equal(g.to_causallearn(), general_graph(g).graph)
+    assert ADMG.from_causallearn(general_graph(g)) == g
+
+
+def general_graph(g):
+    from causallearn.graph.Edge import Edge
+    from causallearn.graph.Endpoint import Endpoint
+    from causallearn.graph.GeneralGraph import GeneralGraph
+    from causallearn.graph.GraphNode import GraphNode
+
+    nodes = {node: GraphNode(node) for node in g.nodes}
+    found = GeneralGraph(list(nodes.values()))
+    ends = {"<": Endpoint.ARROW, ">": Endpoint.ARROW, "-": Endpoint.TAIL, "o": Endpoint.CIRCLE}
+    for u, kind, v, _ in g._draft().edges:
+        found.add_edge(Edge(nodes[u], nodes[v], ends[kind[0]], ends[kind[-1]]))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("read", "matrix", "message"),
+    [
+        (PAG.from_causallearn, [[0, 7], [1, 0]], r"got 7 at \[0, 1\] and 1 at \[1, 0\]"),
+        (PAG.from_causallearn, [[0, 1], [0, 0]], r"got 1 at \[0, 1\] and 0 at \[1, 0\]"),
+        (PAG.from_pcalg, [[0, 2], [0, 0]], r"got 2 at \[0, 1\] and 0 at \[1, 0\]"),
+        (DAG.from_causallearn, [[0, 1], [1, 0]], "a DAG has no edge 0 <-> 1"),
+        (ADMG.from_pcalg, [[0, 1], [1, 0]], "an? ADMG has no edge 0 o-o 1"),
+        (MAG.from_pcalg, [[2]], "self-loop"),
+        (MAG.from_pcalg, [[0, 2]], "square"),
+    ],
+)
+def test_a_matrix_of_marks_that_is_no_graph_is_refused(read, matrix, message):
+    with pytest.raises(GraphError, match=message):
+        read(matrix)
+
+
+@pytest.mark.parametrize("g", [ADMG.from_string("X <-> Y"), PAG.from_string("X o-o Y")])
+def test_marks_that_an_adjacency_matrix_cannot_say_are_not_dropped(g):
+    with pytest.raises(GraphError, match="got others"):
+        g.to_adjacency()
+
+
+def test_an_admg_is_a_pair_or_a_multigraph_of_networkx():
+    g = ADMG.from_string("X -> Y; X <-> Y; Z -> X")
+    pair = nx.DiGraph([("X", "Y"), ("Z", "X")]), nx.Graph([("Y", "X")])
+    assert ADMG.from_networkx(pair) == g
+    assert isinstance(g.to_networkx(), nx.MultiDiGraph)
+    assert sorted(g.to_networkx().edges(data="kind")) == [
+        ("X", "Y", "->"),
+        ("X", "Y", "<->"),
+        ("Z", "X", "->"),
+    ]
+
+
+def test_networkx_attributes_that_are_plain_are_kept_and_objects_dropped():
+    graph = nx.DiGraph()
+    graph.add_node("U", latent=True, weight=np.float64(2), thing=object())
+    graph.add_edge("U", "X", beta=0.5)
+    g = DAG.from_networkx(graph)
+    assert g.latent == DAG(graph).latent == {"U"}
+    assert DAG(graph, latent="X").latent == {"X"}
+    assert g.attributes.nodes == {"U": {"weight": 2.0}}
+    assert g.attributes.edges == {("U", "->", "X"): {"beta": 0.5}}
+
+
+@pytest.mark.parametrize(
+    ("cls", "kind", "message"),
+    [(DAG, "<->", "a DAG has no edge"), (PAG, "=>", "must be written like '->'")],
+)
+def test_an_unknown_kind_in_networkx_is_refused(cls, kind, message):
+    graph = nx.MultiDiGraph()
+    graph.add_edge("X", "Y", kind=kind)
+    with pytest.raises(GraphError, match=message):
+        cls.from_networkx(graph)

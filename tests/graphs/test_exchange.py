@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from causalrep.graphs import ADMG, CPDAG, DAG, MAG, MPDAG, PAG, PDAG
+from causalrep.utils import GraphError
 from tests.strategies import admgs, dags, mags, pags, pdags, text_labels
 
 xml_text = st.text(
@@ -64,6 +65,7 @@ TEXTS = {
         xml_text | st.integers(-99, 99),
         *named(xml_text, xml_text | numbers | st.booleans(), "kind", "integer_label"),
     ),
+    "networkx": (text_labels | st.tuples(text_labels), *named(st.text(max_size=5), nested, "kind")),
 }
 EQUATIONS = {
     "lavaan": (st.text(max_size=6), st.just({}), coefficients),
@@ -141,3 +143,21 @@ def test_models_survive_lavaan_with_their_coefficients(cls, data):
 def test_structures_survive_the_formats_of_bayesian_networks(name, data):
     g = data.draw(dags(labels=EQUATIONS[name][0], max_nodes=5))
     assert_same(back(g, name), g)
+
+
+@pytest.mark.parametrize("cls", GRAPHS, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("name", ["causallearn", "pcalg"])
+@given(data=st.data())
+def test_every_type_survives_the_matrices_of_others(name, cls, data):
+    g = data.draw(GRAPHS[cls](text_labels))
+    if cls is ADMG and name == "pcalg":
+        twice = set(map(frozenset, g.directed_edges)) & set(map(frozenset, g.bidirected_edges))
+        if twice:
+            with pytest.raises(GraphError, match="room for one edge"):
+                g.to_pcalg()
+            return
+    twin = getattr(cls, f"from_{name}")(getattr(g, f"to_{name}")(), g.nodes)
+    assert twin.nodes == g.nodes
+    assert twin.directed_edges == g.directed_edges
+    assert twin.bidirected_edges == g.bidirected_edges
+    assert all(twin.mark(u, v) == g.mark(u, v) for u in g.nodes for v in g.nodes)
