@@ -8,8 +8,16 @@ from causalrep.metrics._counterfactual import (
     counterfactual_report,
 )
 from causalrep.metrics._counterfactual_report import CounterfactualExample, CounterfactualReport, Score
+from causalrep.metrics._distances import adjustment_distance, separation_distance, sid
 from causalrep.metrics._estimates import Estimate, average_estimate, mean_estimate, ratio_estimate
-from causalrep.metrics._graphs import EdgeScores, arrowhead_scores, shd, skeleton_scores
+from causalrep.metrics._graphs import (
+    EdgeScores,
+    arrowhead_scores,
+    mark_shd,
+    order_divergence,
+    shd,
+    skeleton_scores,
+)
 from causalrep.metrics._image_errors import ImageErrors, image_errors
 from causalrep.metrics._leak import label_leak
 
@@ -22,13 +30,18 @@ __all__ = [
     "Estimate",
     "ImageErrors",
     "Score",
+    "adjustment_distance",
     "arrowhead_scores",
     "average_estimate",
     "counterfactual_report",
     "image_errors",
     "label_leak",
+    "mark_shd",
     "mean_estimate",
+    "order_divergence",
     "ratio_estimate",
+    "separation_distance",
     "shd",
+    "sid",
     "skeleton_scores",
 ]
