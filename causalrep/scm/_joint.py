@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,12 @@ class JointNormal:
         """Return the law of one node's noise."""
         i = self.index(node)
         return Normal(float(self.mean[i]), float(np.sqrt(self.covariance[i, i])))
+
+    def correlated(self, nodes: Sequence[Hashable]) -> list[tuple[Hashable, Hashable]]:
+        """Return the pairs among `nodes` whose noises have a covariance."""
+        return [
+            (u, v) for u, v in combinations(nodes, 2) if self.covariance[self.index(u), self.index(v)] != 0
+        ]
 
     def sample(self, node: Hashable, n: int, seed: int) -> Floats:
         """Return `n` draws of one node's noise, shape (n,).

@@ -28,7 +28,7 @@ from typing import Any, Self
 import networkx as nx
 import numpy as np
 
-from causalrep.graphs import DAG
+from causalrep.graphs import ADMG, DAG
 from causalrep.scm._arrays import forwarded, is_numpy, noise_rows
 from causalrep.scm._build import check_agreement, collect_mechanisms, rewired
 from causalrep.scm._effects import Effects
@@ -564,7 +564,40 @@ class SCM(EquationsMixin, Queries, Effects):
         for node, mechanism in mechanisms.items():
             parents = {parent: evidence.values[parent] for parent in self._parents[node]}
             total = total + mechanism.log_prob(parents, evidence.values[node])
+        for law, nodes in self._active_joints():
+            noise = {node: self._told(mechanisms[node], node, evidence.values) for node in nodes}
+            total = (
+                total + law.log_prob(noise) - sum(law.marginal(node).log_prob(noise[node]) for node in nodes)
+            )
         return total
+
+    def _active_joints(self) -> list[tuple[JointNormal, list[Hashable]]]:
+        """Return the joint laws of noise, each with two or more nodes that still follow it."""
+        members: dict[int, list[Hashable]] = {}
+        for node, law in self._joints.items():
+            if self._stream(node) == "noise":
+                members.setdefault(id(law), []).append(node)
+        return [(self._joints[nodes[0]], nodes) for nodes in members.values() if len(nodes) > 1]
+
+    def admg(self) -> ADMG:
+        """Return the graph with a bidirected edge between nodes whose noises are correlated.
+
+        Returns
+        -------
+        ADMG
+            Directed edges and latent nodes as in `graph`; nodes that were intervened on keep no
+            bidirected edge.
+
+        Examples
+        --------
+        >>> from causalrep.scm import LinearGaussianSCM
+        >>> scm = LinearGaussianSCM([[0, 2.0], [0, 0]], [[1.0, 0.5], [0.5, 1.0]], names=["X", "Y"])
+        >>> scm.admg().to_string()
+        'X -> Y; X <-> Y'
+        """
+        pairs = [pair for law, nodes in self._active_joints() for pair in law.correlated(nodes)]
+        graph = self._graph
+        return ADMG(graph.directed_edges, pairs, nodes=graph.nodes, latent=graph.latent)
 
     def _checked_noise(self, noise: Mapping[Hashable, Noise], n: int) -> dict[Hashable, Noise]:
         self._known(noise, what="`noise`")
