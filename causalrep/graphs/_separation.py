@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalrep.graphs._base import Nodes
+from causalrep.graphs._markov import MarkovProperty
 from causalrep.graphs._node_set import NodeSet
 from causalrep.graphs._reachability import connected, connected_many
-from causalrep.graphs._separators import SeparatorSearch
 from causalrep.utils import GraphError
 
 __all__ = ["Separable"]
@@ -20,7 +20,7 @@ __all__ = ["Separable"]
 _N_TOGETHER = 2048
 
 
-class Separable(SeparatorSearch):
+class Separable(MarkovProperty):
     """A graph whose missing edges speak: it answers separation queries on its own edges."""
 
     def _connected(

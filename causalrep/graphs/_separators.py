@@ -15,8 +15,8 @@ References
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
-from itertools import islice
-from typing import NamedTuple
+from itertools import combinations, islice
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,9 @@ from causalrep.graphs._node_set import NodeSet
 from causalrep.graphs._reachability import connected, moral_reach
 from causalrep.graphs._store import ARROW, TAIL, EdgeStore, flags
 from causalrep.utils import GraphError
+
+if TYPE_CHECKING:
+    from causalrep.graphs._mag import MAG
 
 __all__ = ["SeparatorSearch"]
 
@@ -219,7 +222,13 @@ class SeparatorSearch(Graph):
             if not 0 < weight < float("inf"):
                 raise GraphError(f"`weights` must be finite numbers above zero, got {weight!r} for {node!r}")
             cost[self._id(node, "`weights`")] = weight
-        cut = minimum_cut(_moral_hubs(ask), ask.sources, ask.targets, _usable(ask).tobytes(), cost)
+        cut = minimum_cut(
+            _moral_hubs(ask.store, ask.anteriors, ask.required),
+            ask.sources,
+            ask.targets,
+            _usable(ask).tobytes(),
+            cost,
+        )
         return None if cut is None else self._labels(sorted({*cut, *ask.required}))
 
     def minimal_separators(
@@ -277,8 +286,56 @@ class SeparatorSearch(Graph):
         [NodeSet(['A', 'B']), NodeSet(['C'])]
         """
         ask = self._question(x, y, include, restrict)
-        cuts = all_minimal_cuts(_moral_hubs(ask), ask.sources, ask.targets, _usable(ask).tobytes())
+        cuts = all_minimal_cuts(
+            _moral_hubs(ask.store, ask.anteriors, ask.required),
+            ask.sources,
+            ask.targets,
+            _usable(ask).tobytes(),
+        )
         return (self._labels(sorted({*cut, *ask.required})) for cut in islice(cuts, limit))
+
+    def moralize(self) -> MAG:
+        """Return the moral graph: undirected edges between nodes that nothing separates within the graph.
+
+        Two nodes are adjacent iff an edge joins them or a path all of whose inner nodes are colliders,
+        such as a common child: just if all other nodes together do not separate them. For a graph with
+        bidirected edges it is also called the augmented graph.
+
+        Returns
+        -------
+        MAG
+            With undirected edges only, so that its separations are those of an undirected graph.
+
+        Raises
+        ------
+        GraphError
+            If a graph that stands for a class has no member.
+
+        References
+        ----------
+        .. [1] S. L. Lauritzen, D. J. Spiegelhalter, "Local computations with probabilities on graphical
+           structures and their application to expert systems", JRSS B 50, 1988,
+           doi:10.1111/j.2517-6161.1988.tb01721.x.
+        .. [2] T. Richardson, P. Spirtes, "Ancestral graph Markov models", Annals of Statistics 30, 2002,
+           doi:10.1214/aos/1031689015 (section 3.3).
+
+        Examples
+        --------
+        >>> from causalrep.graphs import DAG
+        >>> DAG.from_string("X -> C <- Y; C -> D").moralize()
+        MAG.from_string('X -- C; X -- Y; C -- Y; C -- D')
+        """
+        from causalrep.graphs._mag import MAG
+
+        store = self._plain()
+        every = flags(len(self), range(len(self)))
+        hubs = _moral_hubs(store, every, [])
+        pairs = set(store.pairs(TAIL, TAIL))
+        for clique in hubs[len(self) :]:
+            pairs.update(combinations(clique, 2))
+        ends = sorted(pairs)
+        left, right, tails = [i for i, _ in ends], [j for _, j in ends], [TAIL] * len(ends)
+        return MAG._build(self._nodes, EdgeStore(len(self), left, right, tails, tails))
 
     def _question(self, x: Nodes, y: Nodes, include: Nodes, restrict: Nodes | None) -> _Question:
         sources, targets, required = self._disjoint(("x", x), ("y", y), ("include", include))
@@ -317,14 +374,13 @@ def _usable(ask: _Question) -> NDArray[np.uint8]:
     return np.frombuffer(ask.anteriors, dtype=np.uint8) & ask.allowed
 
 
-def _moral_hubs(ask: _Question) -> list[list[int]]:
-    """Return the moral graph of the anteriors as neighbour lists, without `required`, in linear size.
+def _moral_hubs(store: EdgeStore, within: bytearray, removed: list[int]) -> list[list[int]]:
+    """Return the moral graph of the nodes `within` as neighbour lists, some removed, in linear size.
 
     In place of the clique of a district and its parents stands one more node, a hub, joined to them.
     """
-    store, within = ask.store, ask.anteriors
     present = [node for node in range(store.n_nodes) if within[node]]
-    gone = flags(store.n_nodes, ask.required)
+    gone = flags(store.n_nodes, removed)
     neighbours: list[list[int]] = [
         [j for j in row if not gone[j]] if within[i] and not gone[i] else []
         for i, row in enumerate(store.lists(TAIL, TAIL))
