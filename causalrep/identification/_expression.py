@@ -13,11 +13,10 @@ what is true by definition (a sum over nothing, a factor of one). Laws of probab
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Mapping
-from enum import Enum
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
-from causalrep.identification._text import latex_name, text_name
+from causalrep.identification._variable import FREE, Variable, in_canonical_order, variable_key
 
 __all__ = [
     "FREE",
@@ -37,52 +36,6 @@ __all__ = [
     "product",
     "total",
 ]
-
-
-class _Free(Enum):
-    """Says that a variable has no fixed value."""
-
-    FREE = "free"
-
-
-FREE: Final = _Free.FREE
-
-
-class Variable(NamedTuple):
-    """A node of the graph as it stands in a formula.
-
-    Parameters
-    ----------
-    name : hashable
-        The node, which is also the column of the data.
-    primes : int, default=0
-        Tells apart different values of one node, as in ``P(Y | X) P(X')``.
-    value : hashable, optional
-        A fixed value, as in ``P(Y=1)``; without it the variable is free, or bound by a sum.
-    """
-
-    name: Hashable
-    primes: int = 0
-    value: Hashable = FREE
-
-    def __str__(self) -> str:
-        text = text_name(self.name) + "'" * self.primes
-        return text if self.value is FREE else f"{text_name(self.name)}={text_name(self.value)}"
-
-    def to_latex(self) -> str:
-        """Return the variable in LaTeX's mathematics."""
-        text = latex_name(self.name) + "'" * self.primes
-        return text if self.value is FREE else f"{latex_name(self.name)}={latex_name(self.value)}"
-
-
-def _key(variable: Variable) -> tuple[str, Any, int, str]:
-    name, primes, value = variable
-    plain = name if isinstance(name, (str, int)) else repr(name)
-    return type(name).__name__, plain, primes, "" if value is FREE else repr(value)
-
-
-def _sorted(variables: Iterable[Variable]) -> tuple[Variable, ...]:
-    return tuple(sorted(set(variables), key=_key))
 
 
 class Expression(ABC):
@@ -117,7 +70,7 @@ class Expression(ABC):
     @property
     def free_variables(self) -> tuple[Variable, ...]:
         """The variables that the value depends on, in canonical order; fixed and bound ones are none."""
-        return _sorted(self._free)
+        return in_canonical_order(self._free)
 
     @property
     def children(self) -> tuple[Expression, ...]:
@@ -232,9 +185,9 @@ class Probability(Expression):
         do: Iterable[Variable] = (),
         domain: str = "",
     ) -> None:
-        self.outcome = _sorted(outcome)
-        self.given = _sorted(given)
-        self.do = _sorted(do)
+        self.outcome = in_canonical_order(outcome)
+        self.given = in_canonical_order(given)
+        self.do = in_canonical_order(do)
         self.domain = domain
         free = frozenset(v for v in (*self.outcome, *self.given, *self.do) if v.value is FREE)
         self._set((self.outcome, self.given, self.do, domain), free)
@@ -262,7 +215,7 @@ class Probability(Expression):
         return f"P{where}({', '.join(outcome)}{right})"
 
     def _order(self) -> tuple[Any, ...]:
-        slots = tuple(tuple(map(_key, slot)) for slot in (self.outcome, self.given, self.do))
+        slots = tuple(tuple(map(variable_key, slot)) for slot in (self.outcome, self.given, self.do))
         return 1, -len(self.given) - len(self.do), slots, self.domain
 
 
@@ -280,7 +233,7 @@ class Sum(Expression):
     __slots__ = ("body", "over")
 
     def __init__(self, over: Iterable[Variable], body: Expression) -> None:
-        self.over = _sorted(over)
+        self.over = in_canonical_order(over)
         self.body = body
         self._set((self.over, body), body._free.difference(self.over))
 
@@ -305,7 +258,7 @@ class Sum(Expression):
         return rf"\sum_{{{over}}} {_latex_in_brackets(self.body)}"
 
     def _order(self) -> tuple[Any, ...]:
-        return 4, 0, tuple(map(_key, self.over)), self.body._order()
+        return 4, 0, tuple(map(variable_key, self.over)), self.body._order()
 
 
 class Product(Expression):

@@ -94,7 +94,7 @@ graph: W -> X; W -> Z; W -> Y; X -> Z -> Y; X <-> Y
 yes: P(Y | do(X)); P(Y | do(X), W)
 
 name: front-door with two mediators
-source: after Jeong, Tian, Bareinboim, Finding and listing front-door sets, 2022, 
+source: after Jeong, Tian, Bareinboim, Finding and listing front-door sets, 2022
 graph: X -> A -> Y; X -> B -> Y; X <-> Y
 yes: P(Y | do(X)); P(A, Y | do(X))
 
