@@ -16,6 +16,7 @@ from causalrep.graphs._base import Graph
 from causalrep.graphs._bayes_net import BayesNet
 from causalrep.graphs._dag import DAG
 from causalrep.graphs._mag import MAG
+from causalrep.graphs._markov import MarkovStatement
 from causalrep.graphs._mpdag import CPDAG, MPDAG
 from causalrep.graphs._node_set import NodeSet
 from causalrep.graphs._pag import PAG
@@ -33,6 +34,7 @@ __all__ = [
     "Attributes",
     "BayesNet",
     "Graph",
+    "MarkovStatement",
     "NodeSet",
     "WorldGraph",
 ]
