@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,12 +13,79 @@ from causalrep.scm._mechanism import Array, Mechanism, Noise
 from causalrep.scm._states import States
 from causalrep.utils import DataError
 
-__all__ = ["CPT"]
+__all__ = ["CPT", "StateMechanism"]
 
 _TOLERANCE = 1e-6  # of the sums of rows; BIF files print six digits and fewer
 
 
-class CPT(Mechanism):
+class StateMechanism(Mechanism):
+    """A mechanism that gives each state a probability and couples the rows by shared noise.
+
+    A subclass gives `rows` and sets `states` and `coupling`; see `CPT` for the couplings.
+    """
+
+    states: States
+    coupling: Coupling
+
+    @abstractmethod
+    def rows(self, parents: Mapping[Hashable, Array]) -> Floats:
+        """Return the probabilities of the states for each row of the parents, shape (n, k) or (1, k)."""
+
+    @property
+    def invertible(self) -> bool:
+        """Whether there is no noise to tell; otherwise a state tells only a range of it."""
+        return self.deterministic
+
+    @property
+    def has_posterior(self) -> bool:
+        """Always: the noise behind a state can be drawn exactly."""
+        return True
+
+    def forward(self, parents: Mapping[Hashable, Array], noise: Noise) -> Array:
+        """Return the states, shape (n,)."""
+        rows = self.rows(parents)
+        if self.deterministic:
+            return self.states.decode(rows.argmax(axis=1))
+        if self.coupling == "gumbel":
+            with np.errstate(divide="ignore"):
+                return self.states.decode((np.log(rows) + noise).argmax(axis=1))
+        codes = (rows.cumsum(axis=1)[:, :-1] <= noise[:, None]).sum(axis=1)
+        return self.states.decode(codes)
+
+    def sample_noise(self, n: int, generator: np.random.Generator) -> Noise:
+        """Draw uniform numbers of shape (n,), Gumbel numbers of shape (n, k), or nothing."""
+        if self.deterministic:
+            return {}
+        if self.coupling == "gumbel":
+            return generator.gumbel(size=(n, len(self.states)))
+        return generator.random(n)
+
+    def draw_noise(
+        self, parents: Mapping[Hashable, Array], value: Array, generator: np.random.Generator
+    ) -> Noise:
+        """Draw the noise from its law given that it gave `value`; see `Mechanism.draw_noise`."""
+        if self.deterministic:
+            return {}
+        codes = self.states.encode(value)
+        rows = np.broadcast_to(self.rows(parents), (len(codes), len(self.states)))
+        if self.coupling == "gumbel":
+            return _gumbels_won_by(rows, codes, generator)
+        upper = rows.cumsum(axis=1)
+        each = np.arange(len(codes))
+        low = np.where(codes > 0, upper[each, codes - 1], 0.0)
+        high = np.where(codes < len(self.states) - 1, upper[each, codes], 1.0)
+        inside = low + (high - low) * generator.random(len(codes))
+        return np.minimum(inside, np.nextafter(high, -np.inf))
+
+    def log_prob(self, parents: Mapping[Hashable, Array], value: Array) -> Array:
+        """Return the log probability of each state, shape (n,); minus infinity for none."""
+        codes = self.states.encode(value)
+        rows = np.broadcast_to(self.rows(parents), (len(codes), len(self.states)))
+        with np.errstate(divide="ignore"):
+            return np.log(rows[np.arange(len(codes)), codes])
+
+
+class CPT(StateMechanism):
     """A conditional probability table, ``P(node | parents)``, with a rule for its noise.
 
     Parameters
@@ -91,65 +159,12 @@ class CPT(Mechanism):
         """Whether every row is certain."""
         return self._certain
 
-    @property
-    def invertible(self) -> bool:
-        """Whether there is no noise to tell; otherwise a state tells only a range of it."""
-        return self._certain
-
-    @property
-    def has_posterior(self) -> bool:
-        """Always: the noise behind a state can be drawn exactly."""
-        return True
-
     def rows(self, parents: Mapping[Hashable, Array]) -> Floats:
         """Return the row of the table for each row of the parents, shape (n, k) or (1, k)."""
         if not self._parents:
             return np.asarray(self.table[None])
         codes = [self.parent_states[name].encode(parents[name]) for name in self._parents]
         return np.asarray(self.table[tuple(codes)])
-
-    def forward(self, parents: Mapping[Hashable, Array], noise: Noise) -> Array:
-        """Return the states, shape (n,)."""
-        rows = self.rows(parents)
-        if self._certain:
-            return self.states.decode(rows.argmax(axis=1))
-        if self.coupling == "gumbel":
-            with np.errstate(divide="ignore"):
-                return self.states.decode((np.log(rows) + noise).argmax(axis=1))
-        codes = (rows.cumsum(axis=1)[:, :-1] <= noise[:, None]).sum(axis=1)
-        return self.states.decode(codes)
-
-    def sample_noise(self, n: int, generator: np.random.Generator) -> Noise:
-        """Draw uniform numbers of shape (n,), Gumbel numbers of shape (n, k), or nothing."""
-        if self._certain:
-            return {}
-        if self.coupling == "gumbel":
-            return generator.gumbel(size=(n, len(self.states)))
-        return generator.random(n)
-
-    def draw_noise(
-        self, parents: Mapping[Hashable, Array], value: Array, generator: np.random.Generator
-    ) -> Noise:
-        """Draw the noise from its law given that it gave `value`; see `Mechanism.draw_noise`."""
-        if self._certain:
-            return {}
-        codes = self.states.encode(value)
-        rows = np.broadcast_to(self.rows(parents), (len(codes), len(self.states)))
-        if self.coupling == "gumbel":
-            return _gumbels_won_by(rows, codes, generator)
-        upper = rows.cumsum(axis=1)
-        each = np.arange(len(codes))
-        low = np.where(codes > 0, upper[each, codes - 1], 0.0)
-        high = np.where(codes < len(self.states) - 1, upper[each, codes], 1.0)
-        inside = low + (high - low) * generator.random(len(codes))
-        return np.minimum(inside, np.nextafter(high, -np.inf))
-
-    def log_prob(self, parents: Mapping[Hashable, Array], value: Array) -> Array:
-        """Return the log probability of each state, shape (n,); minus infinity for none."""
-        codes = self.states.encode(value)
-        rows = np.broadcast_to(self.rows(parents), (len(codes), len(self.states)))
-        with np.errstate(divide="ignore"):
-            return np.log(rows[np.arange(len(codes)), codes])
 
 
 def _checked_table(table: Any, n_parents: int) -> Floats:
@@ -172,9 +187,8 @@ def _gumbels_won_by(rows: Floats, codes: Array, generator: np.random.Generator) 
     """
     best = generator.gumbel(size=(len(codes), 1))
     free = generator.gumbel(size=rows.shape)
-    with np.errstate(divide="ignore"):
-        log = np.log(rows)
+    log = np.log(np.where(rows > 0, rows, 1.0))
     # -log(exp(-(free + log)) + exp(-best)) is a Gumbel at `log` truncated at `best`
     under = -np.logaddexp(-(free + log), -best)
     total = np.where(np.arange(rows.shape[1]) == np.asarray(codes)[:, None], best, under)
-    return np.where(np.isfinite(log), total - log, free)
+    return np.where(rows > 0, total - log, free)  # a state of probability zero says nothing of its number
