@@ -14,6 +14,13 @@ from causalrep.identification._expression import (
 )
 from causalrep.identification._frontdoor import frontdoor_sets
 from causalrep.identification._identify import identify
+from causalrep.identification._instruments import (
+    Instrument,
+    InstrumentalSet,
+    instrumental_sets,
+    instruments,
+    is_instrumental_set,
+)
 from causalrep.identification._optimal import OptimalAdjustment, optimal_adjustment
 from causalrep.identification._query import Query, parse_query
 from causalrep.identification._result import Identification
@@ -27,6 +34,8 @@ __all__ = [
     "Fraction",
     "Hedge",
     "Identification",
+    "Instrument",
+    "InstrumentalSet",
     "Number",
     "OptimalAdjustment",
     "Probability",
@@ -44,6 +53,9 @@ __all__ = [
     "bounds",
     "frontdoor_sets",
     "identify",
+    "instrumental_sets",
+    "instruments",
+    "is_instrumental_set",
     "is_valid_adjustment",
     "optimal_adjustment",
     "parse_query",

@@ -34,9 +34,9 @@ class FlowNetwork:
         self._out[head].append(number + 1)
         return number
 
-    def flow(self, arc: int) -> float:
-        """Return what flows through an arc."""
-        return self._left[arc ^ 1]
+    def close(self, arc: int) -> None:
+        """Let nothing more flow through an arc."""
+        self._left[arc] = 0
 
     def push(self, source: int, sink: int) -> float:
         """Push as much as can be from source to sink; return how much. No path may be unbounded."""
