@@ -42,6 +42,8 @@ _PATTERN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+#: More is a mistake, and what compares and prints nested values could not follow.
+_DEEPEST = 20
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
 
@@ -166,8 +168,11 @@ def _actions(cursor: Cursor, end: str) -> list[tuple[Hashable, Hashable]]:
     """Read ``X=1, M[X=0]`` up to the closing mark; nesting is kept on a stack, not by recursion."""
     stack: list[tuple[Hashable, list[tuple[Hashable, Hashable]]]] = [(None, [])]
     while True:
-        name = _name(cursor.take())
+        token = cursor.take()
+        name = _name(token)
         if cursor.take_if("["):
+            if len(stack) == _DEEPEST:
+                raise token.error(f"outcomes may be nested {_DEEPEST} deep, not more")
             stack.append((name, []))
             continue
         stack[-1][1].append((name, _value(cursor)))
