@@ -1,0 +1,16 @@
+"""The pages of the user guide on classes and distances print what they say."""
+
+import doctest
+from pathlib import Path
+
+import pytest
+
+GUIDE = Path(__file__).parents[2] / "docs" / "user_guide"
+
+
+@pytest.mark.parametrize("page", ["distances.rst", "equivalence.rst"])
+def test_the_page_prints_what_it_says(page):
+    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    result = doctest.testfile(str(GUIDE / page), module_relative=False, optionflags=flags)
+    assert result.attempted > 15
+    assert result.failed == 0
