@@ -141,6 +141,16 @@ class Equation(Mechanism):
         return self._way is not None
 
     @property
+    def n_states(self) -> int | None:
+        """Number of states 0, 1, ... of an equation that is one Bernoulli or Categorical draw, else None."""
+        if self._way is None or self._way[0]:
+            return None
+        law = self._way[1]
+        if law.name == "Bernoulli":
+            return 2
+        return len(law.args) if law.name == "Categorical" else None
+
+    @property
     def rowwise(self) -> bool:
         """Always: every function of the language works row by row."""
         return True
@@ -285,9 +295,20 @@ def _mechanism(statement: Statement) -> Mechanism:
 
 def as_linear(expr: Expr) -> Linear | None:
     """Return a linear equation with continuous noise as `Linear`, and None for any other."""
+    line = linear_terms(expr)
+    if line is None:
+        return None
+    coefficients, intercept, law = line
+    noise = None if law is None else _noise_law(law)
+    continuous = noise is not None and not isinstance(noise, (Bernoulli, Categorical, Poisson))
+    return Linear(coefficients, intercept, noise) if coefficients and continuous else None
+
+
+def linear_terms(expr: Expr) -> tuple[dict[Hashable, float], float, Law | None] | None:
+    """Return coefficients, intercept and the added constant law of a linear expression, else None."""
     terms = expr.terms if isinstance(expr, Sum) else ((1, expr),)
     coefficients: dict[Hashable, float] = {}
-    intercept, noise = 0.0, None
+    intercept, law = 0.0, None
     for sign, term in terms:
         weighted = _weighted(term)
         if weighted is not None:
@@ -295,12 +316,11 @@ def as_linear(expr: Expr) -> Linear | None:
             coefficients[name] = coefficients.get(name, 0.0) + sign * weight
         elif isinstance(term, Number):
             intercept += sign * term.value
-        elif isinstance(term, Law) and is_constant(term) and sign > 0 and noise is None:
-            noise = _noise_law(term)
+        elif isinstance(term, Law) and is_constant(term) and sign > 0 and law is None:
+            law = term
         else:
             return None
-    continuous = noise is not None and not isinstance(noise, (Bernoulli, Categorical, Poisson))
-    return Linear(coefficients, intercept, noise) if coefficients and continuous else None
+    return coefficients, intercept, law
 
 
 def _weighted(term: Expr) -> tuple[Hashable, float] | None:

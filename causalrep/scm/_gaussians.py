@@ -21,6 +21,7 @@ from causalrep.scm._arrays import as_array
 from causalrep.scm._conditions import Condition, Equal, Interval, OneOf
 from causalrep.scm._couplings import Floats
 from causalrep.scm._distributions import Dirac, Normal
+from causalrep.scm._equations import Equation, linear_terms
 from causalrep.scm._interventions import Fixed, Shifted
 from causalrep.scm._joint import JointNormal
 from causalrep.scm._mechanism import Mechanism, NoiseLaw
@@ -52,6 +53,14 @@ def linear_part(mechanism: Mechanism) -> LinearPart | None:  # noqa: ARG001
 @linear_part.register
 def _(mechanism: Linear) -> LinearPart | None:
     return _with_noise(mechanism.coefficients, mechanism.intercept, mechanism.noise)
+
+
+@linear_part.register
+def _(mechanism: Equation) -> LinearPart | None:
+    line = linear_terms(mechanism.expr)
+    if line is None or isinstance(mechanism.noise, Mapping):
+        return None
+    return _with_noise(line[0], line[1], mechanism.noise)
 
 
 @linear_part.register

@@ -19,9 +19,10 @@ import numpy as np
 from causalrep.scm._arrays import as_array, check_rows, is_numpy
 from causalrep.scm._conditions import Condition
 from causalrep.scm._couplings import Coupling, Floats, gumbel_joint, interval_cells
-from causalrep.scm._cpt import CPT
+from causalrep.scm._cpt import CPT, StateMechanism
 from causalrep.scm._distributions import Bernoulli, Categorical, Dirac
 from causalrep.scm._elimination import Factor, eliminate
+from causalrep.scm._equations import Equation
 from causalrep.scm._interventions import Fixed, Shifted
 from causalrep.scm._mechanism import Mechanism
 from causalrep.scm._mechanisms import Root
@@ -53,11 +54,8 @@ def tabulate(mechanism: Mechanism, parents: Mapping[Hashable, States]) -> Tabula
     """
     if not mechanism.deterministic or math.prod(map(len, parents.values())) > _LARGEST:
         return None
-    grid = np.array(list(product(*(range(len(states)) for states in parents.values()))), dtype=np.intp)
-    columns = {
-        name: states.values[codes] for (name, states), codes in zip(parents.items(), grid.T, strict=True)
-    }
-    result = check_rows(mechanism.forward(columns, {}), len(grid), "the result of a mechanism")
+    columns, n = _combinations(parents)
+    result = check_rows(mechanism.forward(columns, {}), n, "the result of a mechanism")
     if not is_numpy(result) or result.ndim != 1:
         return None
     labels = result.tolist()
@@ -66,8 +64,25 @@ def tabulate(mechanism: Mechanism, parents: Mapping[Hashable, States]) -> Tabula
     return Tabulated(states, np.eye(len(states))[states.encode(result)].reshape(*shape, -1))
 
 
+def _combinations(parents: Mapping[Hashable, States]) -> tuple[dict[Hashable, Any], int]:
+    """Return all combinations of states as columns, the last parent fastest, and their number."""
+    grid = np.array(list(product(*(range(len(states)) for states in parents.values()))), dtype=np.intp)
+    columns = {name: parents[name].values[codes] for name, codes in zip(parents, grid.T, strict=True)}
+    return columns, len(grid)
+
+
 def _is_number(label: object) -> bool:
     return isinstance(label, (bool, int, float))
+
+
+@tabulate.register
+def _(mechanism: StateMechanism, parents: Mapping[Hashable, States]) -> Tabulated | None:
+    if math.prod(map(len, parents.values())) > _LARGEST:
+        return None
+    columns, n = _combinations(parents)
+    shape = (*(len(states) for states in parents.values()), len(mechanism.states))
+    rows = np.broadcast_to(mechanism.rows(columns), (n, shape[-1]))
+    return Tabulated(mechanism.states, rows.reshape(shape), mechanism.coupling)
 
 
 @tabulate.register
@@ -90,6 +105,19 @@ def _(mechanism: Root, parents: Mapping[Hashable, States]) -> Tabulated | None: 
         return Tabulated(States([law.value]), np.ones(1))
     p = (1 - law.probability, law.probability) if isinstance(law, Bernoulli) else law.probabilities
     return Tabulated(States(range(len(p))), np.asarray(p, dtype=np.float64), "monotone")
+
+
+@tabulate.register
+def _(mechanism: Equation, parents: Mapping[Hashable, States]) -> Tabulated | None:
+    k = mechanism.n_states
+    if k is None:
+        return tabulate.dispatch(Mechanism)(mechanism, parents)
+    if math.prod(map(len, parents.values())) > _LARGEST:
+        return None
+    columns, n = _combinations(parents)
+    chances = [np.exp(mechanism.log_prob(columns, np.full(n, code))) for code in range(k)]
+    table = np.stack(chances, axis=-1).reshape(*(len(states) for states in parents.values()), k)
+    return Tabulated(States(range(k)), table, "monotone")
 
 
 @tabulate.register
