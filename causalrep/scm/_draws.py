@@ -134,22 +134,21 @@ class _Drawing:
 
     def _weigh(self, copy: Copy, mechanism: Mechanism, parents: dict[Hashable, Array], clamp: Clamp) -> None:
         """Weigh the observed rows and take their noise from what the values leave of it."""
-        rows = _rows_of(clamp, self.n)
-        if self._joint(copy) is None and mechanism.has_density:
+        rows, law = _rows_of(clamp, self.n), self._joint(copy)
+        if law is None and mechanism.has_density:
             there = {name: part[rows] for name, part in parents.items()}
             self.log_weights[rows] += to_numpy(mechanism.log_prob(there, clamp.values[rows]))
             rows = rows[self.log_weights[rows] > -np.inf]  # what is impossible tells nothing of the noise
-        values, there = clamp.values[rows], {name: part[rows] for name, part in parents.items()}
-        told = mechanism.draw_noise(there, values, keyed_generator(self.seed, "posterior", copy.node))
-        law = self._joint(copy)
-        if law is not None:
-            known = {node: part[rows] for node, part in self._group(law).items()}
-            self.log_weights[rows] += log_normal(to_numpy(told), *law.conditional(copy.node, known))
-        elif not mechanism.has_density and not self._all_settled(copy):
+        elif law is None and not self._all_settled(copy):
             raise CausalRepError(
                 f"{copy.node!r} is observed but not all of its causes, and {mechanism!r} has no density to "
                 "weigh them by; observe its parents too, or give it a mechanism with a density"
             )
+        values, there = clamp.values[rows], {name: part[rows] for name, part in parents.items()}
+        told = mechanism.draw_noise(there, values, keyed_generator(self.seed, "posterior", copy.node))
+        if law is not None:
+            known = {node: part[rows] for node, part in self._group(law).items()}
+            self.log_weights[rows] += log_normal(to_numpy(told), *law.conditional(copy.node, known))
         if len(rows) < self.n:
             told = _merged(self._prior(copy, mechanism), told, rows)
         self._remember(copy, told)
