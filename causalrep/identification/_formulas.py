@@ -45,6 +45,9 @@ def backdoor_set(graph: MaskGraph, outcome: int, treatment: int, given: int) -> 
     chosen = graph.ancestors(outcome | treatment | given) & ~effects & ~outcome
     if not graph.separated(treatment, outcome, chosen, cut_out=treatment):
         return None
+    # What walks from either side touch first separates already; the outcome's side is the more precise.
+    for start in (outcome, treatment):
+        chosen = graph.touched(start, chosen, 0, treatment) | given
     for node in bits(chosen & ~given):
         fewer = chosen & ~(1 << node)
         if graph.separated(treatment, outcome, fewer, cut_out=treatment):
@@ -63,23 +66,23 @@ def adjustment_formula(
 def frontdoor_set(graph: MaskGraph, outcome: int, treatment: int) -> int | None:
     """Return a set of mediators that satisfies the front-door criterion, if one of those tried does.
 
-    Tried are all nodes on causal paths that no back-door path joins to the treatment, then those
-    of them whose own back-door paths to the outcome the treatment blocks; nodes that can be spared
-    are left out. (Where this finds none, ID still answers; only the name and the shape differ.)
+    Tried are the nodes on causal paths that no back-door path joins to the treatment and whose own
+    back-door paths to the outcome the treatment blocks: all of them, the first ones on each path if
+    they do, and without those that can be spared. (Where this finds none, ID still answers; only the
+    name and the shape differ.)
     """
     between = graph.descendants(treatment) & graph.ancestors(outcome) & ~treatment & ~outcome
     mediators = between & ~graph.reached(treatment, 0, 0, treatment)
-    while mediators:
-        open_ = 0
-        for node in bits(mediators):
-            bit = 1 << node
-            if not graph.separated(bit, outcome, treatment, 0, mediators):
-                open_ |= bit
-        if not open_:
-            break
-        mediators &= ~open_
+    blocked = graph.reached(outcome, treatment, 0, mediators) & mediators
+    while blocked:
+        mediators &= ~blocked
+        blocked = graph.reached(outcome, treatment, 0, mediators) & mediators
     if not _is_frontdoor(graph, outcome, treatment, mediators):
         return None
+    before = graph.descendants(treatment, ~mediators)
+    first = sum(1 << node for node in bits(mediators) if graph.parents[node] & before)
+    if _is_frontdoor(graph, outcome, treatment, first):
+        mediators = first
     for node in bits(mediators):
         fewer = mediators & ~(1 << node)
         if _is_frontdoor(graph, outcome, treatment, fewer):

@@ -65,6 +65,13 @@ class MaskGraph:
 
     def reached(self, x: int, given: int, cut_in: int = 0, cut_out: int = 0) -> int:
         """Return the nodes that an open walk joins to `x`, with edges into and out of nodes cut."""
+        return self._walked(x, given, cut_in, cut_out) & ~given
+
+    def touched(self, x: int, given: int, cut_in: int = 0, cut_out: int = 0) -> int:
+        """Return the given nodes at which walks from `x` arrive that are open before."""
+        return self._walked(x, given, cut_in, cut_out) & given
+
+    def _walked(self, x: int, given: int, cut_in: int, cut_out: int) -> int:
         parents, children, siblings = self.parents, self.children, self.siblings
         by_tail, by_arrow = x, 0
         todo_tail, todo_arrow = x, 0
@@ -90,7 +97,7 @@ class MaskGraph:
             by_arrow |= new_arrow
             todo_tail |= new_tail
             todo_arrow |= new_arrow
-        return (by_tail | by_arrow) & ~given
+        return by_tail | by_arrow
 
     def separated(self, x: int, y: int, given: int, cut_in: int = 0, cut_out: int = 0) -> bool:
         """Return whether `given` separates `x` and `y` once edges into and out of nodes are cut."""

@@ -22,6 +22,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from causalrep.graphs._node_set import in_order
 from causalrep.graphs._tokens import Cursor, Token
 from causalrep.identification._expression import FREE
 from causalrep.identification._potential import Event, Potential
@@ -258,7 +259,7 @@ def _pairs(names: Any) -> list[tuple[Hashable, Hashable]]:
         return list(names.items())
     if isinstance(names, (str, int)) or not isinstance(names, Iterable):
         return [(names, FREE)]
-    return [(name, FREE) for name in names]
+    return [(name, FREE) for name in in_order(names)]
 
 
 def _checked(query: Query) -> Query:
