@@ -2,6 +2,8 @@
 
 from causalrep.identification._adjustment import adjustment_sets, is_valid_adjustment
 from causalrep.identification._bounds import Bounds, TypeShare, bounds
+from causalrep.identification._counterfactual import CounterfactualIdentification
+from causalrep.identification._domains import PopulationIdentification
 from causalrep.identification._expression import (
     Difference,
     Expression,
@@ -12,6 +14,7 @@ from causalrep.identification._expression import (
     Sum,
     Variable,
 )
+from causalrep.identification._facts import Conflict, Fact
 from causalrep.identification._frontdoor import frontdoor_sets
 from causalrep.identification._identify import identify
 from causalrep.identification._instruments import (
@@ -21,23 +24,32 @@ from causalrep.identification._instruments import (
     instruments,
     is_instrumental_set,
 )
+from causalrep.identification._linear import LinearIdentification, LinearStep, identify_linear
 from causalrep.identification._optimal import OptimalAdjustment, optimal_adjustment
 from causalrep.identification._query import Query, parse_query
 from causalrep.identification._result import Identification
 from causalrep.identification._trace import Separation, Step, Trace
+from causalrep.identification._transport import Barrier, transport
 from causalrep.identification._witness import Hedge, Thicket, Undecided
 
 __all__ = [
+    "Barrier",
     "Bounds",
+    "Conflict",
+    "CounterfactualIdentification",
     "Difference",
     "Expression",
+    "Fact",
     "Fraction",
     "Hedge",
     "Identification",
     "Instrument",
     "InstrumentalSet",
+    "LinearIdentification",
+    "LinearStep",
     "Number",
     "OptimalAdjustment",
+    "PopulationIdentification",
     "Probability",
     "Product",
     "Query",
@@ -53,10 +65,12 @@ __all__ = [
     "bounds",
     "frontdoor_sets",
     "identify",
+    "identify_linear",
     "instrumental_sets",
     "instruments",
     "is_instrumental_set",
     "is_valid_adjustment",
     "optimal_adjustment",
     "parse_query",
+    "transport",
 ]
