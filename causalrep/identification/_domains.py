@@ -1,0 +1,76 @@
+"""Answers whose formulas speak of several populations: names for their distributions, and evaluation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any
+
+from causalrep.identification._masks import MaskGraph
+from causalrep.identification._query import parse_query
+from causalrep.identification._result import Identification
+from causalrep.utils import GraphError
+
+__all__ = ["PopulationIdentification", "parse_population", "read_distribution"]
+
+_POPULATION = re.compile(r"\s*P\s*(?:(\*)|\^\s*(?:\{([^{}]*)\}|(\w+|\*)))?\s*(?=\()")
+
+
+def parse_population(text: str) -> tuple[str, str]:
+    """Split ``"P^{a}(Y | do(X))"`` into the population ``"a"`` and ``"P(Y | do(X))"``.
+
+    ``"P*(Z)"`` is about the population ``"*"``, ``"P(Z)"`` about the one without a name.
+    """
+    found = _POPULATION.match(text)
+    if found is None:
+        return "", text
+    name = found[1] or found[2] or found[3] or ""
+    return name.strip(), f"P{text[found.end() :]}"
+
+
+def read_distribution(masks: MaskGraph, text: str) -> tuple[str, int, int]:
+    """Return population, nodes measured and nodes acted on of a joint distribution in text."""
+    domain, plain = parse_population(text)
+    query = parse_query(plain)
+    if query.given or query.is_counterfactual:
+        raise GraphError(f"distributions at hand are joint ones, as 'P(X, Y | do(Z))', got {text!r}")
+    measured = masks.mask((potential.variable for potential, _ in query.outcome), "a distribution")
+    return domain, measured, masks.mask((name for name, _ in query.do), "a distribution")
+
+
+class PopulationIdentification(Identification):
+    """The answer to a question about one population from data on others.
+
+    Its `evaluate` takes a mapping from distributions to tables, such as ``{"P(Z, Y | do(X))": ...,
+    "P*(Z)": ...}``; ``P*`` is the target population, ``P^{a}`` one called "a".
+    """
+
+    def evaluate(self, table: Any, *arguments: Any, **options: Any) -> Any:
+        """Return the value of the estimand, as `Identification.evaluate`.
+
+        Parameters
+        ----------
+        table : mapping of distribution to data frame or mapping of columns
+            One for each distribution in the estimand.
+        *arguments, **options : object
+            As there.
+
+        Returns
+        -------
+        float or data frame
+            As there.
+        """
+        if isinstance(table, Mapping) and table and all(map(_is_distribution, table)):
+            table = {_key(name): part for name, part in table.items()}
+        return super().evaluate(table, *arguments, **options)
+
+
+def _is_distribution(name: Hashable) -> bool:
+    return isinstance(name, tuple) or (isinstance(name, str) and _POPULATION.match(name) is not None)
+
+
+def _key(name: Any) -> tuple[Iterable[Hashable], str]:
+    if isinstance(name, tuple):
+        return name
+    domain, plain = parse_population(name)
+    return tuple(node for node, _ in parse_query(plain).do), domain
