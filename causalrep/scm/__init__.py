@@ -9,6 +9,7 @@ equation, a Python function, a renderer that draws an image, a network that inve
 'X -> Y'
 """
 
+from causalrep.scm._classifiers import Classification, CountRegression, Table
 from causalrep.scm._conditions import Interval
 from causalrep.scm._cpt import CPT
 from causalrep.scm._discrete import DiscreteSCM
@@ -29,13 +30,24 @@ from causalrep.scm._distributions import (
 )
 from causalrep.scm._equations import Equation
 from causalrep.scm._estimate import Estimate
+from causalrep.scm._flow import FlowRegression
 from causalrep.scm._joint import JointNormal
+from causalrep.scm._learner import Learner
+from causalrep.scm._learners import (
+    Heteroscedastic,
+    LineRegression,
+    Regression,
+    SplineRegression,
+    WarpedRegression,
+)
 from causalrep.scm._linear_gaussian import LinearGaussianSCM
+from causalrep.scm._location_scale import LocationScale
 from causalrep.scm._mechanism import Mechanism
 from causalrep.scm._mechanisms import AdditiveNoise, Function, Invertible, Linear, Root
 from causalrep.scm._posterior import WeightedDraws
 from causalrep.scm._samples import Samples
 from causalrep.scm._scm import SCM
+from causalrep.scm._smoothed import Smoothed
 
 __all__ = [
     "CPT",
@@ -43,6 +55,8 @@ __all__ = [
     "AdditiveNoise",
     "Bernoulli",
     "Categorical",
+    "Classification",
+    "CountRegression",
     "Dirac",
     "DiscreteSCM",
     "Distribution",
@@ -50,21 +64,31 @@ __all__ = [
     "Equation",
     "Estimate",
     "Exponential",
+    "FlowRegression",
     "Function",
     "Gamma",
+    "Heteroscedastic",
     "Interval",
     "Invertible",
     "JointNormal",
     "Laplace",
+    "Learner",
+    "LineRegression",
     "Linear",
     "LinearGaussianSCM",
+    "LocationScale",
     "LogNormal",
     "Mechanism",
     "Normal",
     "Poisson",
+    "Regression",
     "Root",
     "Samples",
+    "Smoothed",
+    "SplineRegression",
     "StudentT",
+    "Table",
     "Uniform",
+    "WarpedRegression",
     "WeightedDraws",
 ]

@@ -13,9 +13,10 @@ from causalrep.scm._equations import Equation
 from causalrep.scm._joint import JointNormal
 from causalrep.scm._mechanism import Mechanism, NoiseLaw
 from causalrep.scm._mechanisms import Function, Root
+from causalrep.scm._unfitted import Unfitted
 from causalrep.utils import DataError, GraphError, UnknownNameError
 
-__all__ = ["check_agreement", "collect_mechanisms", "rewired"]
+__all__ = ["as_mechanism", "check_agreement", "collect_mechanisms", "rewired"]
 
 
 def collect_mechanisms(
@@ -28,21 +29,24 @@ def collect_mechanisms(
         raise TypeError("`mechanisms` and `noise` must be mappings of node to mechanism and of node to law")
     if not (graph is None or isinstance(graph, (DAG, nx.DiGraph))):
         raise TypeError(f"`graph` must be a DAG, a networkx.DiGraph or None, got {type(graph).__name__}")
-    given = {node: _as_mechanism(node, spec, noise.get(node)) for node, spec in mechanisms.items()}
+    given = {node: as_mechanism(node, spec, noise.get(node)) for node, spec in mechanisms.items()}
     roots = {node: law for node, law in noise.items() if node not in given}
     if graph is None:
-        given.update({node: _as_mechanism(node, law, None) for node, law in roots.items()})
+        given.update({node: as_mechanism(node, law, None) for node, law in roots.items()})
         return _graph_of(given), given
     dag = graph if isinstance(graph, DAG) else DAG.from_networkx(graph)
     for what, names in (("`mechanisms`", mechanisms), ("`noise`", noise)):
         for node in names:
             if node not in dag:
                 raise UnknownNameError(node, dag.nodes, what=what)
-    given.update({node: _as_mechanism(node, roots[node], None) for node in roots if not dag.parents(node)})
+    given.update({node: as_mechanism(node, roots[node], None) for node in roots if not dag.parents(node)})
+    if all(isinstance(mechanism, Unfitted) for mechanism in given.values()):
+        given = {node: given.get(node, Unfitted()) for node in dag.nodes}
     return dag, given
 
 
-def _as_mechanism(node: Hashable, spec: Any, law: NoiseLaw | JointNormal) -> Mechanism:
+def as_mechanism(node: Hashable, spec: Any, law: NoiseLaw | JointNormal) -> Mechanism:
+    """Return the mechanism that a specification and a law, or one of them, stand for."""
     law = law.marginal(node) if isinstance(law, JointNormal) else law
     try:
         if isinstance(spec, JointNormal):
@@ -55,6 +59,8 @@ def _as_mechanism(node: Hashable, spec: Any, law: NoiseLaw | JointNormal) -> Mec
             return Equation(spec, law)
         if isinstance(spec, Mechanism):
             return spec if law is None else spec.with_noise(law)
+        if hasattr(spec, "fit"):  # a learner, or an estimator of scikit-learn
+            return Unfitted(spec)
         if callable(spec):
             return Function(spec, law)
     except (DataError, GraphError) as error:

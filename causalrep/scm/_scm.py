@@ -34,6 +34,7 @@ from causalrep.scm._build import check_agreement, collect_mechanisms, rewired
 from causalrep.scm._effects import Effects
 from causalrep.scm._equations import EquationsMixin
 from causalrep.scm._evidence import Evidence
+from causalrep.scm._fit import FitMixin
 from causalrep.scm._interventions import Fixed, Look, Shifted, as_intervention, as_shift, targets_of
 from causalrep.scm._joint import JointNormal, joint_laws
 from causalrep.scm._mechanism import Array, Mechanism, Noise, NoiseLaw
@@ -54,7 +55,7 @@ from causalrep.utils import (
 __all__ = ["SCM"]
 
 
-class SCM(EquationsMixin, Queries, Effects):
+class SCM(EquationsMixin, FitMixin, Queries, Effects):
     """A structural causal model: a DAG with a mechanism at each node.
 
     Parameters
@@ -358,6 +359,9 @@ class SCM(EquationsMixin, Queries, Effects):
     def _intervened(self, replaced: Mapping[Hashable, Mechanism]) -> Self:
         graph = rewired(self._graph, replaced)
         new = copy.copy(self)
+        if new._factual is self:  # as it is now: `fit` changes a model, but not what was made from it
+            new._factual = copy.copy(self)
+            new._factual._factual = new._factual
         new._graph = graph
         new._mechanisms = {**self._mechanisms, **replaced}
         new._parents = {node: tuple(graph.parents(node)) for node in graph.nodes}
