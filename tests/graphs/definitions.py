@@ -1,7 +1,7 @@
 """Definitions, written out as slowly as they read: what the quick algorithms are tested against."""
 
 import random
-from itertools import combinations
+from itertools import combinations, product
 
 from causalrep.graphs import ADMG, CPDAG, DAG, MAG, PDAG
 from causalrep.utils import GraphError
@@ -91,6 +91,35 @@ def separating_sets(g, x, y, include, restrict):
 
 def minimal(sets):
     return {one for one in sets if not any(other < one for other in sets)}
+
+
+def every_mag(pairs, nodes):
+    """All MAGs on these nodes whose adjacencies are `pairs`."""
+    for choice in product(["->", "<-", "<->", "--"], repeat=len(pairs)):
+        edges = list(zip(pairs, choice, strict=True))
+        directed = [(u, v) if kind == "->" else (v, u) for (u, v), kind in edges if kind in ("->", "<-")]
+        bidirected, undirected = (
+            [pair for pair, kind in edges if kind == wanted] for wanted in ("<->", "--")
+        )
+        try:
+            yield MAG(directed, bidirected, undirected, nodes=nodes)
+        except GraphError:
+            continue
+
+
+def mag_classes(pairs, n_nodes):
+    """The Markov equivalence classes of the MAGs with these adjacencies, as lists of MAGs."""
+    classes = {}
+    for g in every_mag(pairs, range(n_nodes)):
+        classes.setdefault(separation_pattern(g), []).append(g)
+    return list(classes.values())
+
+
+def skeletons(n_nodes):
+    """All sets of pairs of the nodes 0, 1, ..."""
+    pairs = list(combinations(range(n_nodes), 2))
+    for kept in product((False, True), repeat=len(pairs)):
+        yield [pair for pair, keep in zip(pairs, kept, strict=True) if keep]
 
 
 # Random graphs, quicker than hypothesis draws them

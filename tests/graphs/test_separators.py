@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from causalrep.graphs import ADMG, CPDAG, DAG, MAG, PAG
-from causalrep.utils import CycleError, GraphError, UnknownNameError
+from causalrep.utils import GraphError, UnknownNameError
+from tests.graphs.conftest import dags_on
 from tests.graphs.definitions import minimal, random_graph, separating_sets
 from tests.strategies import admgs, dags, mags
 
@@ -74,21 +75,11 @@ def test_separators_in_every_small_dag(every_dag, n_nodes):
             check(g, 0, 1, include, restrict, {n_nodes - 1: 3})
 
 
-def dags_on_five_nodes():
-    for choice in product(["", "->", "<-"], repeat=10):
-        drawn = zip(combinations(range(5), 2), choice, strict=True)
-        edges = [pair if kind == "->" else pair[::-1] for pair, kind in drawn if kind]
-        try:
-            yield DAG(edges, nodes=range(5))
-        except CycleError:
-            continue
-
-
 @pytest.mark.slow
 def test_separators_in_every_dag_on_five_nodes():
     chance = random.Random(0)
     n_graphs = 0
-    for g in dags_on_five_nodes():
+    for g in dags_on(5):
         n_graphs += 1
         roles = [chance.randrange(4) for _ in range(3)]
         include = [2 + k for k, role in enumerate(roles) if role == 3]
