@@ -23,7 +23,9 @@ __all__ = ["chordless_cycle", "clique_tree", "components", "parts_after"]
 Near = Mapping[int, Set[int]] | Sequence[Set[int]]
 
 
-def components(near: Near, nodes: Iterable[int]) -> list[frozenset[int]]:
+def components(
+    near: Mapping[int, Collection[int]] | Sequence[Collection[int]], nodes: Iterable[int]
+) -> list[frozenset[int]]:
     """Return the connected components of the subgraph on `nodes`, by their first node."""
     left = dict.fromkeys(nodes)
     found = []

@@ -18,7 +18,7 @@ References
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -97,15 +97,6 @@ class PartialOrientation:
             for edge in self.touched_by(a, b):
                 queue += [way for way in (edge, edge[::-1]) if self.is_forced(*way)]
         return done
-
-    def induced(self, nodes: Sequence[int]) -> Self:
-        """Return a copy of the part on `nodes`, which are renumbered in the order given."""
-        place = {v: i for i, v in enumerate(nodes)}
-
-        def part(rows: list[set[int]]) -> list[set[int]]:
-            return [{place[w] for w in rows[v] if w in place} for v in nodes]
-
-        return type(self)(*map(part, (self.parents, self.children, self.undecided, self.adjacent)))
 
     def store(self) -> EdgeStore:
         """Return the edges as they are now."""

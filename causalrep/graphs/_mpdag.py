@@ -78,11 +78,11 @@ class MPDAG(PDAG):
 
         Notes
         -----
-        The parts that undirected edges connect are directed independently of each other. One without
-        directed edges inside, and so every one of a `CPDAG` and of an interventional class, is counted
-        by Clique-Picking [1]_ in O(n_cliques**2 * (n_nodes + n_edges)) steps. Knowledge may leave
-        directed edges inside; to count is then #P-hard in general, and the part is split by its source
-        instead, which can take exponential time.
+        The parts that undirected edges connect are directed independently of each other, and counted by
+        Clique-Picking [1]_ in O(n_cliques**2 * (n_nodes + n_edges)) steps. That is all for a `CPDAG` and
+        for an interventional class. Where knowledge leaves directed edges inside such a part, to count
+        is #P-hard in general: the orders of single cliques are then counted among those that agree, in
+        time that is exponential in the number of a clique's nodes that knowledge ties together.
 
         References
         ----------

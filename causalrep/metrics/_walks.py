@@ -3,7 +3,7 @@
 A question, or column, has a source node and a set of given nodes; rows are Python integers, so one
 bitwise operation on the rows of two neighbours takes a step for thousands of questions.
 
-In a CPDAG a possibly directed path may go to and fro within a chain component, that is a connected
+In a CPDAG a possibly directed path may go back and forth within a chain component, that is a connected
 part of the undirected edges, and never comes back into one that it has left; so possible descendants
 are found on the components, among which the directed edges are acyclic. In a DAG each node is one.
 

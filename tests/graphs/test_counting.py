@@ -38,7 +38,9 @@ def test_size_and_members_are_those_found_by_enumeration(every_class, n_nodes):
         assert set(listed) == set(members)
 
 
-@pytest.mark.parametrize(("n_nodes", "n_dags", "n_classes"), [(3, 25, 11), (4, 543, 185)])
+@pytest.mark.parametrize(
+    ("n_nodes", "n_dags", "n_classes"), [(1, 1, 1), (2, 3, 2), (3, 25, 11), (4, 543, 185)]
+)
 def test_all_dags_are_members_of_all_classes(every_class, n_nodes, n_dags, n_classes):
     # Robinson 1973 and Gillispie and Perlman 2002, OEIS A003024 and A007984.
     sizes = [members[0].to_cpdag().size() for members in every_class[n_nodes]]
@@ -160,12 +162,20 @@ def test_members_are_drawn_uniformly(text):
     assert chi_square(counts.values(), n_draws, g.size()) < chi2.isf(1e-6, g.size() - 1)
 
 
-def test_members_that_agree_with_knowledge_are_drawn_uniformly():
-    g = CPDAG(undirected=combinations("ABCD", 2)).to_mpdag(required=[("A", "B"), ("C", "D")])
-    assert g.size() == 6
-    counts = Counter(g.sample_dags(600, random_state=3))
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ("A -- {B C D}; B -- {C D}; C -- D", [("A", "B"), ("C", "D")]),
+        ("A -- {B C D}; B -- {C D}; C -- D; D -- E -- C", [("A", "C"), ("B", "D")]),
+    ],
+)
+def test_members_that_agree_with_knowledge_are_drawn_uniformly(text, known):
+    g = CPDAG.from_string(text).to_mpdag(required=known)
+    assert g.size() > 5
+    n_draws = 60 * g.size()
+    counts = Counter(g.sample_dags(n_draws, random_state=3))
     assert set(counts) == set(g.dags())
-    assert chi_square(counts.values(), 600, 6) < chi2.isf(1e-6, 5)
+    assert chi_square(counts.values(), n_draws, g.size()) < chi2.isf(1e-6, g.size() - 1)
 
 
 def test_samples_repeat_with_the_seed_and_change_with_it():
@@ -239,20 +249,23 @@ def test_knowledge_leaves_just_the_members_that_agree(every_class, seed):
     assert MPDAG(closed.directed_edges, closed.undirected_edges, closed.nodes) == closed
 
 
-@pytest.mark.parametrize("n_known", [1, 3, 6])
-def test_the_size_with_knowledge_is_the_number_of_listed_members(n_known):
-    chance = random.Random(n_known)
-    cpdag = CPDAG(undirected=random_chordal(8, 5, seed=2))
-    truth = cpdag.sample_dags(1, random_state=n_known)[0]
-    closed = cpdag.to_mpdag(required=chance.sample(list(truth.directed_edges), n_known))
-    assert 1 < closed.size() < cpdag.size()
-    assert closed.size() == sum(1 for _ in closed.dags())
+@pytest.mark.parametrize("seed", range(30))
+def test_the_size_with_knowledge_is_the_number_of_listed_members(seed):
+    chance = random.Random(seed)
+    cpdag = CPDAG(undirected=random_chordal(7, 2 + seed % 4, seed))
+    truth = cpdag.sample_dags(1, random_state=seed)[0]
+    closed = cpdag.to_mpdag(required=chance.sample(list(truth.directed_edges), 1 + seed % 3))
+    listed = set(closed.dags())
+    assert closed.size() == len(listed) < cpdag.size()
+    assert set(closed.sample_dags(20, random_state=seed)) <= listed
 
 
 def test_orders_of_a_clique_with_one_known_pair_are_half_of_all():
-    g = CPDAG(undirected=combinations(range(9), 2))
-    assert g.to_mpdag(required=[(3, 5)]).size() == math.factorial(9) // 2
-    assert g.to_mpdag(required=[(0, 1), (1, 2), (3, 4)]).size() == math.factorial(9) // 12
+    g = CPDAG(undirected=combinations(range(30), 2))
+    assert g.to_mpdag(required=[(3, 5)]).size() == math.factorial(30) // 2
+    assert g.to_mpdag(required=[(0, 1), (1, 2), (3, 4)]).size() == math.factorial(30) // 12
+    # Of the orders of four nodes in which two causes come before two effects there are 2! * 2!.
+    assert g.to_mpdag(required=[(0, 2), (0, 3), (1, 2), (1, 3)]).size() == math.factorial(30) // 24 * 4
 
 
 def test_contradictory_knowledge_is_named():
