@@ -15,6 +15,7 @@ from causalrep.graphs._attributes import Attributes
 from causalrep.graphs._base import Graph
 from causalrep.graphs._bayes_net import BayesNet
 from causalrep.graphs._dag import DAG
+from causalrep.graphs._layout import Layout, layered_layout
 from causalrep.graphs._mag import MAG
 from causalrep.graphs._markov import MarkovStatement
 from causalrep.graphs._mpdag import CPDAG, MPDAG
@@ -35,6 +36,8 @@ __all__ = [
     "BayesNet",
     "Graph",
     "MarkovStatement",
+    "Layout",
     "NodeSet",
     "WorldGraph",
+    "layered_layout",
 ]

@@ -21,6 +21,7 @@ __all__ = ["Graph", "Nodes", "closure", "pairs_of"]
 #: What a question about one node or several accepts.
 Nodes = Hashable | Iterable[Hashable]
 
+_MAX_DRAWN = 200  # nodes and edges; more are no picture that anybody can read
 _MARK_NAMES = {CIRCLE: "circle", ARROW: "arrow", TAIL: "tail"}
 
 
@@ -191,6 +192,12 @@ class Graph(Exchangeable):
             self._hash = hash((frozenset(self._nodes), frozenset(edges), frozenset(self.latent)))
         return self._hash
 
+    def _repr_html_(self) -> str | None:
+        """Return the picture that Jupyter shows; a large graph is shown as text."""
+        from causalrep.graphs._picture import svg  # only pictures need a layout
+
+        return svg(self) if len(self) + len(self._store) <= _MAX_DRAWN else None
+
     def __repr__(self) -> str:
         name, n_edges = type(self).__name__, len(self._store)
         if len(self) + n_edges > 40 or any(type(node) not in (str, int) for node in self._nodes):
@@ -291,6 +298,11 @@ class Graph(Exchangeable):
         return self
 
     # Edges and neighbours
+
+    @property
+    def edges(self) -> tuple[tuple[Hashable, str, Hashable], ...]:
+        """All edges as (left, kind, right), such as ``("X", "->", "Y")``; single arrows point right."""
+        return tuple(self._written())
 
     @property
     def directed_edges(self) -> NodeSet[tuple[Hashable, Hashable]]:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from causalrep.graphs import DAG, Graph
-from causalrep.plotting._layout import Layout, layered_layout
+from causalrep.graphs import DAG, Graph, Layout, layered_layout
 from causalrep.utils import GraphError, optional_import
 
 if TYPE_CHECKING:
@@ -17,13 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_graph"]
 
-Edge = tuple[Hashable, Hashable]
+Edge = tuple[Hashable, str, Hashable]
 
 _SAME, _OTHER, _EXTRA, _MISSED = "as in the truth", "in another direction", "not in the truth", "missed"
 # Okabe and Ito's colours, which colour-blind readers can tell apart; None is the colour of the text.
 _COLOURS = {_SAME: None, _OTHER: "#E69F00", _EXTRA: "#D55E00", _MISSED: "#0072B2"}
 _FONT_SIZE = 11.0  # this and all lengths below are in points
 _PADDING = 7.0
+_HEAD = 11.0
+_RADIUS = 2.5  # of a circle mark
 _MARGIN = 6.0
 _LEGEND_LINE = 17.0
 _LEGEND_WIDTH = 150.0
@@ -34,13 +35,14 @@ def plot_graph(graph: Graph | Any, *, ax: Axes | None = None, truth: Graph | Any
 
     Parameters
     ----------
-    graph : DAG, PDAG, CPDAG or networkx.DiGraph
-        The graph. Undirected edges are drawn without an arrowhead.
+    graph : Graph or networkx.DiGraph
+        A graph of any type. An end of an edge is drawn as its mark: nothing for a tail, an arrowhead,
+        a circle. Bidirected edges are dashed curves; latent nodes have a dashed frame.
     ax : matplotlib Axes, default=None
         Where to draw; by default a new figure of fitting size. In a small one the labels shrink.
-    truth : DAG, PDAG, CPDAG or networkx.DiGraph, default=None
+    truth : Graph or networkx.DiGraph, default=None
         A graph on the same nodes to compare with. The edges of `graph` then have a colour that says
-        whether the truth has them too, in another direction, or not; the missed ones are dashed.
+        whether the truth has them too, with other marks, or not; the missed ones are dashed.
 
     Returns
     -------
@@ -73,6 +75,7 @@ def plot_graph(graph: Graph | Any, *, ax: Axes | None = None, truth: Graph | Any
     texts = {node: axes.text(0, 0, str(node), zorder=3, **style) for node in graph.nodes}
     sizes = {node: _box_size(text) for node, text in texts.items()}
     missed = [edge for edge, role in roles.items() if role == _MISSED]
+    hidden = graph.latent
     layout = layered_layout(graph, sizes, more_edges=missed)
     legend = sorted(set(roles.values()), key=list(_COLOURS).index) if truth is not None else []
     scale = _fit(axes, layout, sizes, n_legend_lines=len(legend), new_figure=figure)
@@ -80,11 +83,15 @@ def plot_graph(graph: Graph | Any, *, ax: Axes | None = None, truth: Graph | Any
     boxes = {}
     for node, text in texts.items():
         text.set(position=layout.positions[node], size=scale * _FONT_SIZE)
-        boxes[node] = _add_box(axes, layout.positions[node], [scale * side for side in sizes[node]], ink)
-    for (u, v), role in roles.items():
-        has_head = (reference if role == _MISSED else graph).mark(u, v) == "arrow"
-        look = {"color": _COLOURS[role] or ink, "linestyle": "--" if role == _MISSED else "-"}
-        _add_edge(axes, layout.routes[u, v], boxes[u], boxes[v], has_head=has_head, scale=scale, **look)
+        look = {"edgecolor": ink, "linestyle": "--" if node in hidden else "-"}
+        boxes[node] = _add_box(axes, layout.positions[node], [scale * side for side in sizes[node]], **look)
+    for edge, role in roles.items():
+        look = {
+            "color": _COLOURS[role] or ink,
+            "linestyle": "--" if "<->" in edge or role == _MISSED else "-",
+        }
+        ends = boxes[edge[0]], boxes[edge[2]]
+        _add_edge(axes, layout.routes[edge], *ends, kind=edge[1], scale=scale, **look)
     if legend:
         _add_legend(axes, legend, ink)
     return axes
@@ -95,15 +102,24 @@ def _compared(graph: Graph, truth: Graph) -> dict[Edge, str]:
     odd = [node for node in (*graph.nodes, *truth.nodes) if (node in graph) != (node in truth)]
     if odd:
         raise GraphError(f"`graph` and `truth` must have the same nodes, got {odd[0]!r} in only one of them")
-    roles = {}
-    for u, v in [*graph.directed_edges, *graph.undirected_edges]:
-        there = truth.mark(v, u), truth.mark(u, v)
-        same = there == (graph.mark(v, u), graph.mark(u, v))
-        roles[u, v] = _SAME if same else _EXTRA if there == (None, None) else _OTHER
-    for edge in [*truth.directed_edges, *truth.undirected_edges]:
-        if graph.mark(*edge) is None:
+    edges, true_edges = ({_ends(edge): edge for edge in each.edges} for each in (graph, truth))
+    roles: dict[Edge, str] = {}
+    replaced = set()  # pairs of nodes whose edge has other marks in the truth
+    for ends, edge in edges.items():
+        pair = frozenset((edge[0], edge[2]))
+        roles[edge] = _SAME if ends in true_edges else _OTHER if truth.mark(edge[0], edge[2]) else _EXTRA
+        if roles[edge] == _OTHER:
+            replaced.add(pair)
+    for ends, edge in true_edges.items():
+        if ends not in edges and frozenset((edge[0], edge[2])) not in replaced:
             roles[edge] = _MISSED
     return roles
+
+
+def _ends(edge: Edge) -> frozenset[tuple[Hashable, str]]:
+    """Return the two nodes with the marks at them, from whichever end the edge is written."""
+    u, kind, v = edge
+    return frozenset([(u, kind[0].replace("<", ">")), (v, kind[-1])])
 
 
 def _box_size(text: Any) -> tuple[float, float]:
@@ -140,7 +156,7 @@ def _fit(
     return float(np.clip((there / room).min(), 0.4, 1.0))
 
 
-def _add_box(axes: Axes, centre: tuple[float, float], size: list[float], ink: str) -> Any:
+def _add_box(axes: Axes, centre: tuple[float, float], size: list[float], **look: str) -> Any:
     """Add a rounded box of a size in points around a place in the units of the axes."""
     patches = optional_import("matplotlib.patches", extra="plot", purpose="plot_graph")
     transforms = optional_import("matplotlib.transforms", extra="plot", purpose="plot_graph")
@@ -154,10 +170,10 @@ def _add_box(axes: Axes, centre: tuple[float, float], size: list[float], ink: st
             boxstyle=f"round,pad=0,rounding_size={0.45 * height}",
             transform=in_points + transforms.ScaledTranslation(*centre, axes.transData),
             facecolor="none",
-            edgecolor=ink,
             linewidth=1.0,
             clip_on=False,
             zorder=2,
+            **look,
         )
     )
 
@@ -168,10 +184,11 @@ def _add_edge(
     tail_box: Any,
     head_box: Any,
     *,
-    has_head: bool,
+    kind: str,
     scale: float,
     **look: str,
 ) -> None:
+    """Draw the line of an edge between two boxes with the marks at its ends."""
     patches = optional_import("matplotlib.patches", extra="plot", purpose="plot_graph")
 
     # The style clips at the boxes; the way it takes is ours, on the screen, whatever the scales.
@@ -182,18 +199,45 @@ def _add_edge(
             route[0],
             route[-1],
             connectionstyle=style,
-            arrowstyle="-|>" if has_head else "-",
+            arrowstyle=_arrow_style(kind),
             patchA=tail_box,
             patchB=head_box,
-            shrinkA=0,
-            shrinkB=0,
-            mutation_scale=11 * scale,
+            shrinkA=2 * _RADIUS * scale if kind[0] == "o" else 0,
+            shrinkB=2 * _RADIUS * scale if kind[-1] == "o" else 0,
+            mutation_scale=_HEAD * scale,
             linewidth=1.3 * scale,
             clip_on=False,
             zorder=1,
             **look,
         )
     )
+
+
+def _arrow_style(kind: str) -> Any:
+    """Return the style that draws arrowheads, and circles in the room that the line leaves for them."""
+    patches = optional_import("matplotlib.patches", extra="plot", purpose="plot_graph")
+    heads = {"->": "-|>", "o->": "-|>", "<->": "<|-|>"}
+    style = patches.ArrowStyle(heads.get(kind, "-"))
+    line = style.transmute
+
+    def transmute(path: Any, mutation_size: float, linewidth: float) -> tuple[list[Any], list[bool]]:
+        drawn, is_filled = line(path, mutation_size, linewidth)
+        radius = mutation_size * _RADIUS / _HEAD
+        for mark, end, inner in ((kind[0], 0, 1), (kind[-1], -1, -2)):
+            if mark == "o":
+                drawn.append(_circle(path.vertices[end], path.vertices[inner], radius))
+                is_filled.append(False)
+        return drawn, is_filled
+
+    style.transmute = transmute
+    return style
+
+
+def _circle(end: NDArray[np.float64], inner: NDArray[np.float64], radius: float) -> Any:
+    """Return a circle that continues a line beyond its end."""
+    paths = optional_import("matplotlib.path", extra="plot", purpose="plot_graph")
+    along = (end - inner) / max(float(np.hypot(*(end - inner))), 1e-9)
+    return paths.Path.circle(end + radius * along, radius)
 
 
 def _smooth_path(points: NDArray[np.float64]) -> Any:

@@ -9,9 +9,11 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.path import Path as MplPath
 
-from causalrep.graphs import DAG, PDAG
+from causalrep.graphs import ADMG, DAG, MAG, PAG, PDAG
 from causalrep.plotting import plot_graph, to_svg
+from causalrep.plotting._graph import _circle
 from causalrep.utils import GraphError
 
 TRUTH = DAG.from_string("A -> B -> C; A -> C; C -> D")
@@ -85,6 +87,58 @@ def test_edges_have_the_colour_of_what_the_truth_says(draw):
         "not in the truth",
         "missed",
     ]
+
+
+def test_the_marks_of_every_type_are_drawn_at_their_ends(draw):
+    def marks(arrow):
+        """Return what the style draws at the left and right end of a line from x = 0 to x = 100."""
+        style = arrow.get_arrowstyle()
+        line = MplPath([(0, 0), (100, 0)])
+        drawn, filled = style(line, mutation_size=10, linewidth=1)
+        found = ["-", "-"]
+        for path, is_filled in zip(drawn, filled, strict=True):
+            x = path.get_extents()
+            if x.width < 50:
+                found[int(x.x1 > 50)] = ">" if is_filled else "o"
+        return "".join(found)
+
+    g = PAG.from_string("A o-> B; B o-o C; C o-- D; D -- E; E -> F; F <-> A")
+    _, arrows = draw(g)
+    assert {edge: marks(arrow) for edge, arrow in arrows.items()} == {
+        ("A", "B"): "o>",
+        ("B", "C"): "oo",
+        ("C", "D"): "o-",
+        ("D", "E"): "--",
+        ("E", "F"): "->",
+        ("A", "F"): ">>",
+    }
+
+
+def test_a_circle_lies_between_the_line_and_the_box():
+    circle = _circle(np.array([10.0, 0.0]), np.array([20.0, 0.0]), 2.5).get_extents()
+    assert (circle.x0, circle.x1) == pytest.approx((5.0, 10.0))
+
+
+def test_bidirected_edges_are_dashed_and_latent_nodes_have_a_dashed_frame(draw):
+    g = ADMG([("X", "Y"), ("U", "X")], [("X", "Y")], latent=["U"])
+    axes = plot_graph(g)
+    arrows = [artist for artist in axes.get_children() if isinstance(artist, FancyArrowPatch)]
+    assert sorted(arrow.get_linestyle() for arrow in arrows) == ["-", "-", "--"]
+    boxes = [artist for artist in axes.get_children() if isinstance(artist, FancyBboxPatch)]
+    assert [box.get_linestyle() for box in boxes] == ["-", "-", "--"]
+
+
+def test_the_edges_of_a_bow_are_compared_one_by_one(draw):
+    guess = ADMG.from_string("X -> Y; X <-> Z")
+    axes = plot_graph(guess, truth=ADMG.from_string("X -> Y; X <-> Y; Z -> X"))
+    colours = [to_hex(a.get_edgecolor()) for a in axes.get_children() if isinstance(a, FancyArrowPatch)]
+    black = to_hex(mpl.rcParams["text.color"])
+    assert sorted(colours) == sorted([black, "#e69f00", "#0072b2"])
+
+
+def test_a_mag_with_every_kind_of_edge_is_drawn(draw):
+    _, arrows = draw(MAG.from_string("A -> B <-> C; D -- E"))
+    assert set(arrows) == {("A", "B"), ("B", "C"), ("D", "E")}
 
 
 def test_the_legend_says_only_what_is_there(draw):

@@ -2,7 +2,8 @@
 
 The steps are those of Sugiyama: put the nodes on layers; order each layer so that few edges cross;
 move nodes towards their neighbours. An edge over several layers gets a place on each, so that it
-passes between the nodes. No step draws a random number.
+passes between the nodes. A bidirected edge does not decide who stands above whom; it is bent, so that
+it can be told from another edge between the same nodes. No step draws a random number.
 
 References
 ----------
@@ -20,13 +21,14 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 
-from causalrep.graphs import DAG, Graph
+from causalrep.graphs._attributes import Edge
+from causalrep.graphs._base import Graph
+from causalrep.graphs._dag import DAG
+from causalrep.utils import CycleError
 
 __all__ = ["Layout", "layered_layout"]
 
-Edge = tuple[Hashable, Hashable]
 _N_SWEEPS = 12
 
 
@@ -38,8 +40,8 @@ class Layout:
     ----------
     positions : dict of node to (x, y)
         The centres of the nodes.
-    routes : dict of (u, v) to ndarray of shape (n_points, 2)
-        The way of each edge, from the centre of u to that of v.
+    routes : dict of (u, kind, v) to ndarray of shape (n_points, 2)
+        The way of each edge, from the centre of u to that of v, as points of a smooth curve.
     """
 
     positions: dict[Hashable, tuple[float, float]]
@@ -58,40 +60,69 @@ def layered_layout(
     Parameters
     ----------
     graph : Graph
-        With directed and undirected edges.
+        Of any type.
     sizes : mapping of node to (width, height)
         The room that each node takes, in any unit.
-    more_edges : sequence of (u, v)
-        Pairs to lay out like undirected edges of the graph.
-    gap : float
+    more_edges : sequence of (u, kind, v), default=()
+        Edges to lay out beside those of the graph; they may close a cycle.
+    gap : float, default=24.0
         The room between neighbours on a layer, in the same unit; layers are twice as far apart.
 
     Returns
     -------
     Layout
         In the same unit.
+
+    Examples
+    --------
+    >>> from causalrep.graphs import DAG, layered_layout
+    >>> layout = layered_layout(DAG.from_string("X -> Y"), {"X": (10, 10), "Y": (10, 10)})
+    >>> layout.positions
+    {'X': (0.0, 0.0), 'Y': (0.0, -58.0)}
     """
-    unheaded = [*graph.undirected_edges, *more_edges]
-    edges = [*graph.directed_edges, *unheaded]
-    depth = _depths(graph, unheaded)
-    rungs = _Rungs(graph, edges, depth)
+    edges = [*graph.edges, *more_edges]
+    depth = _depths(graph, more_edges)
+    level = [edge for edge in edges if depth[edge[0]] == depth[edge[2]]]
+    rungs = _Rungs(graph, [edge for edge in edges if depth[edge[0]] != depth[edge[2]]], depth)
     layers = _with_few_crossings(rungs)
     widths = [sizes[node][0] if node in depth else 0.0 for node in rungs.labels]
     x = _across(rungs, layers, widths, gap)
     height = max((size[1] for size in sizes.values()), default=0.0)
     places = np.column_stack([x, [-level * (height + 2 * gap) for level in rungs.level]])
+    ways = rungs.ways | {(u, kind, v): [rungs.index[u], rungs.index[v]] for u, kind, v in level}
+    bend = height / 2 + gap / 2
     return Layout(
         positions={node: (float(places[i, 0]), float(places[i, 1])) for node, i in rungs.index.items()},
-        routes={edge: places[rungs.ways[edge]] for edge in edges},
+        routes={edge: _bent(places[ways[edge]], edge[1], bend) for edge in edges},
     )
 
 
-def _depths(graph: Graph, unheaded: Sequence[Edge]) -> dict[Hashable, int]:
-    """Return the layer of each node; an edge without a head is taken to point along a topological order."""
-    order = DAG(graph.directed_edges, graph.nodes).topological_order()
-    place = {node: i for i, node in enumerate(order)}
-    downward = [(u, v) if place[u] < place[v] else (v, u) for u, v in unheaded]
-    dag = DAG([*graph.directed_edges, *downward], graph.nodes)
+def _bent(route: NDArray[np.float64], kind: str, bend: float) -> NDArray[np.float64]:
+    """Return the way of an edge: a curve beside the straight line if it is bidirected or along a layer."""
+    along = route[-1] - route[0]
+    if len(route) > 2 or (kind != "<->" and along[1] != 0):
+        return route
+    if along[1] == 0:  # over the nodes of its layer
+        side = np.array([0.0, bend])
+        return np.stack([route[0], route[0] + 0.2 * along + side, route[1] - 0.2 * along + side, route[1]])
+    side = np.array([-along[1], along[0]]) / np.hypot(*along) * bend
+    return np.stack([route[0], route[0] + 0.5 * along + side, route[1]])
+
+
+def _depths(graph: Graph, more_edges: Sequence[Edge]) -> dict[Hashable, int]:
+    """Return the layer of each node; an edge without a direction is taken to point along a topological order.
+
+    Bidirected edges have no say. A circle with an arrow points as the arrow does, unless that makes a cycle.
+    """
+    free = [(u, v) for u, kind, v in (*graph.edges, *more_edges) if kind != "<->"]
+    directed = list(graph.directed_edges)
+    try:
+        order = DAG([*directed, *((u, v) for u, kind, v in graph.edges if kind == "o->")], graph.nodes)
+    except CycleError:
+        order = DAG(directed, graph.nodes)
+    place = {node: i for i, node in enumerate(order.topological_order())}
+    downward = dict.fromkeys((u, v) if place[u] < place[v] else (v, u) for u, v in (*directed, *free))
+    dag = DAG(downward, graph.nodes)
     depth = {node: level for level, nodes in enumerate(dag.depth_levels()) for node in nodes}
     for node in graph.nodes:  # a root right above its first child spares long edges
         if not dag.parents(node) and dag.children(node):
@@ -107,13 +138,13 @@ class _Rungs:
         self.index = {node: i for i, node in enumerate(graph.nodes)}
         self.level = [depth[node] for node in graph.nodes]
         self.ways: dict[Edge, list[int]] = {}
-        for u, v in edges:
+        for u, kind, v in edges:
             step = 1 if depth[u] < depth[v] else -1
             inner = range(depth[u] + step, depth[v], step)
             first = len(self.level)
             self.labels += [_StandIn] * len(inner)
             self.level += inner
-            self.ways[u, v] = [self.index[u], *range(first, len(self.level)), self.index[v]]
+            self.ways[u, kind, v] = [self.index[u], *range(first, len(self.level)), self.index[v]]
         self.above: list[list[int]] = [[] for _ in self.level]
         self.below: list[list[int]] = [[] for _ in self.level]
         for way in self.ways.values():
@@ -163,6 +194,8 @@ def _across(rungs: _Rungs, layers: list[list[int]], widths: list[float], gap: fl
     The nearest places in the squared sense, subject to distances, are an isotonic regression of the
     wished places less what the distances take.
     """
+    from scipy.optimize import isotonic_regression  # slow to import, and only pictures need it
+
     x = np.zeros(len(rungs.level))
     room = [
         np.cumsum([0.0, *((widths[a] + widths[b]) / 2 + gap for a, b in pairwise(row))]) for row in layers
