@@ -27,9 +27,11 @@ __all__ = ["PC", "ConflictWarning"]
 _TESTS: dict[str, Callable[[], CITest]] = {
     "fisherz": FisherZ,
     "chisquare": ChiSquare,
+    "gcm": GCM,
     "gsquare": GSquare,
     "kci": KCI,
     "polynomial": PolynomialGCM,
+    "rcit": RCIT,
 }
 
 
@@ -60,8 +62,8 @@ class PC(BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    test : {"fisherz", "chisquare", "gsquare", "kci", "polynomial"} or CITest, default="fisherz"
-        The test, by name (`FisherZ`; `ChiSquare` and `GSquare` for discrete variables; `KCI` and
+    test : {"fisherz", "chisquare", "gsquare", "gcm", "kci", "polynomial", "rcit"} or CITest, default="fisherz"
+        The test, by name (`FisherZ`; `ChiSquare` and `GSquare` for discrete variables; `KCI`, `GCM`, `RCIT` and
         `PolynomialGCM` for dependence of any shape) or as an object. A fitted test, as
         `FisherZ.from_correlation` or `Oracle` return, needs no data; data given to `fit` replace those that
         a test object has seen, in a copy.

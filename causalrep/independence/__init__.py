@@ -7,9 +7,11 @@ A test is fitted once and then answers arrays of questions (`CITest.test_batch`)
 from causalrep.independence._base import CITest, CITestBatch, CITestResult, CITestWarning, Flag
 from causalrep.independence._discrete import ChiSquare, GSquare
 from causalrep.independence._fisherz import FisherZ
+from causalrep.independence._gcm import GCM
 from causalrep.independence._kci import HSIC, KCI
 from causalrep.independence._oracle import Oracle
 from causalrep.independence._polynomial import PolynomialGCM
+from causalrep.independence._rcit import RCIT
 
 __all__ = [
     "CITest",
@@ -20,8 +22,10 @@ __all__ = [
     "FisherZ",
     "Flag",
     "GSquare",
+    "GCM",
     "HSIC",
     "KCI",
+    "RCIT",
     "Oracle",
     "PolynomialGCM",
 ]

@@ -19,7 +19,7 @@ from causalrep.independence._arrays import Array, namespace_of
 __all__ = ["centred", "compressed", "gaussian_factor", "typical_distance"]
 
 _TRACE_LEFT = 1e-6  # of the trace; p-values then move by less than 1e-4
-_MOST_POINTS = 500
+_MOST_POINTS = 200
 _BLOCK = 16
 
 
@@ -82,7 +82,7 @@ def compressed(G: Array) -> Array:
 
 
 def typical_distance(u: Array) -> float:
-    """Return the median distance between values, of at most 500 order statistics, evenly spaced.
+    """Return the median distance between values, of at most 200 order statistics, evenly spaced.
 
     Where most values are tied, it is the mean of the distances that are not zero.
     """

@@ -23,26 +23,23 @@ References
    independence, NIPS 2007.
 .. [2] K. Zhang, J. Peters, D. Janzing and B. Schoelkopf, Kernel-based conditional independence test and
    application in causal discovery, UAI 2011, arXiv:1202.3775 (proposition 5 and section 3.4).
-.. [3] Y. Liu and J. Xie, Cauchy combination test, Journal of the American Statistical Association 115 (2020),
-   393-402.
 """
 
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from collections.abc import Iterator
-from itertools import groupby
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import scipy.special
 from array_api_compat import device as device_of
 
-from causalrep.independence._arrays import Array, canonical_order, named_matrix, namespace_of, to_numpy
-from causalrep.independence._base import CITest, CITestBatch, Flag
-from causalrep.independence._correlation import refuse_constant, refuse_unless_finite
+from causalrep.independence._arrays import Array, namespace_of
+from causalrep.independence._base import Flag
+from causalrep.independence._continuous import Answer, ContinuousTest, Key, cauchy_combination
 from causalrep.independence._gram import centred, compressed, gaussian_factor, typical_distance
+from causalrep.independence._ridge import RidgeResiduals, squared_norm
 from causalrep.utils import DataError, UnknownNameError, as_seed, keyed_generator
 
 __all__ = ["HSIC", "KCI"]
@@ -53,14 +50,9 @@ _CACHE_BYTES = 2**28
 _RULE = ((200, 0.8, 1.2), (1200, 0.5, 0.7), (math.inf, 0.3, 0.4))
 _SMALLEST_SHARE = 1e-4  # of a kernel's trace; the regression itself leaves 1e-5 of a function of one column
 
-Key = tuple[int, ...]
-Answer = tuple[float, float, float, int]  # statistic, p-value, degrees of freedom, flag
 
-
-class _KernelTest(CITest):
-    """What both tests share: standardised columns and the factors of their kernels."""
-
-    n_samples_: int
+class _KernelTest(ContinuousTest):
+    """What both tests share: the factors of their kernels."""
 
     def __init__(self, *, bandwidth: str | float, max_rank: int | None) -> None:
         if isinstance(bandwidth, str):
@@ -72,62 +64,9 @@ class _KernelTest(CITest):
             raise DataError(f"`max_rank` must be a positive integer or None, got {max_rank!r}")
         self.bandwidth, self.max_rank = bandwidth, max_rank
 
-    def fit(self, X: Any) -> Self:
-        """Standardise the columns.
-
-        Parameters
-        ----------
-        X : data frame, or array of shape (n_samples, n_features)
-            Of NumPy, Torch, CuPy, or any library of the array standard; it is never changed.
-
-        Returns
-        -------
-        CITest
-            The test itself.
-        """
-        matrix, names = named_matrix(X)
-        n, d = matrix.shape
-        if d == 0:
-            raise DataError(f"`X` has 0 feature(s) (shape=({n}, 0)) while a minimum of 1 is required.")
-        if n < 6:
-            raise DataError(f"a kernel test needs at least 6 rows, got n_samples = {n}")
-        refuse_unless_finite(matrix, names)
-        xp = namespace_of(matrix)
-        order = canonical_order(names)
-        columns = [xp.astype(matrix[:, k], xp.float64) for k in order.tolist()]
-        constant = np.array([float(xp.max(column)) == float(xp.min(column)) for column in columns])
-        refuse_constant(constant, [names[k] for k in order])
-        self._columns = [_standardised(column) for column in columns]
-        self._names = tuple(names[k] for k in order)
+    def _prepare(self) -> None:
         self._widths: dict[int, float] = {}
         self._factors: dict[tuple[Key, Key], Array] = {}
-        self._place = np.argsort(order)
-        self._anchor = xp.zeros((1,), dtype=xp.float64, device=device_of(matrix))
-        self.names_, self.n_samples_ = names, n
-        return self
-
-    def chunk_size(self, n_given: int) -> int:
-        """Return how many tests given `n_given` columns may be asked at once within the memory budget."""
-        return max(1, 2**20 // (8 * (n_given + 2)))
-
-    def _evaluate(self, i: Array, j: Array, S: tuple[Array, ...]) -> CITestBatch:
-        ends = np.sort(np.stack([self._place[to_numpy(end)] for end in (i, j)], axis=1), axis=1)
-        given = np.empty((len(ends), 0), dtype=np.int64)
-        if S:
-            given = np.sort(np.stack([self._place[to_numpy(s)] for s in S], axis=1), axis=1)
-        # In sorted rows with S first, equal questions are one, and those with the same S stand together.
-        asked, back = np.unique(np.concatenate([given, ends], axis=1), axis=0, return_inverse=True)
-        answers: list[Answer] = []
-        for key, group in groupby(asked.tolist(), key=lambda question: tuple(question[:-2])):
-            answers += self._given(key, [(question[-2], question[-1]) for question in group])
-        statistic, pvalue, dof, flag = np.array(answers).reshape(-1, 4)[back.reshape(-1)].T
-        xp, where = namespace_of(self._anchor), device_of(self._anchor)
-        parts = (statistic, pvalue, dof, flag.astype(np.int8))
-        return CITestBatch(*(xp.asarray(part, device=where) for part in parts))
-
-    @abstractmethod
-    def _given(self, given: Key, pairs: list[tuple[int, int]]) -> Iterator[Answer]:
-        """Yield the answers about pairs that share a conditioning set."""
 
     def _factor(self, variables: Key, given: Key = ()) -> Array:
         """Return the centred factor of the product kernel of `variables` in a question given `given`."""
@@ -247,31 +186,25 @@ class KCI(_KernelTest):
             raise UnknownNameError(symmetric, ("cauchy", "min2", "xy"), what="`symmetric`")
         self.epsilon, self.symmetric, self.corrected = float(epsilon), symmetric, bool(corrected)
 
-    @property
-    def max_cond(self) -> int:
-        """The largest number of conditioning columns that can be tested."""
-        self._refuse_unless_fitted()
-        return max(0, len(self.names_) - 2)
-
     def _given(self, given: Key, pairs: list[tuple[int, int]]) -> Iterator[Answer]:
         if not given:
             for x, y in pairs:
                 yield _answer([_unconditional(self._factor((x,)), self._factor((y,)))], self.symmetric)
             return
-        residual = _ResidualMap(self._factor(given, given), self.epsilon)
+        residual = RidgeResiduals(self._factor(given, given), self.epsilon)
         alone: dict[int, Array | None] = {}
         joined: dict[int, Array] = {}
         for x, y in pairs:
             for v in (x, y):
                 if v not in alone:
-                    alone[v] = residual(self._factor((v,), given))
+                    alone[v] = _left(residual, self._factor((v,), given))
             if alone[x] is None or alone[y] is None:
                 yield math.nan, math.nan, math.nan, Flag.SINGULAR
                 continue
             directions = [(x, y)] if self.symmetric == "xy" else [(x, y), (y, x)]
             for v, _ in directions:
                 if v not in joined:
-                    joined[v] = residual(self._factor((v, *given), given))
+                    joined[v] = compressed(residual(self._factor((v, *given), given)))
             inflation = residual.inflation if self.corrected else 1.0
             moments = [_conditional(joined[v], alone[w], inflation) for v, w in directions]
             yield _answer(moments, self.symmetric)
@@ -336,21 +269,9 @@ class HSIC(_KernelTest):
             raise DataError(f"`n_permutations` must be a non-negative integer, got {n_permutations!r}")
         self.n_permutations, self.random_state = n_permutations, random_state
 
-    def fit(self, X: Any) -> Self:
-        """Standardise the columns.
-
-        Parameters
-        ----------
-        X : data frame, or array of shape (n_samples, n_features)
-            Of NumPy, Torch, CuPy, or any library of the array standard; it is never changed.
-
-        Returns
-        -------
-        CITest
-            The test itself.
-        """
+    def _prepare(self) -> None:
+        super()._prepare()
         self._seed = as_seed(self.random_state) if self.n_permutations else 0
-        return super().fit(X)
 
     @property
     def max_cond(self) -> int:
@@ -372,58 +293,30 @@ class HSIC(_KernelTest):
             yield statistic, p, dof, flag
 
 
-class _ResidualMap:
-    """What kernel ridge regression on Z leaves of features, given the centred factor of K_Z.
-
-    Attributes
-    ----------
-    inflation : float
-        By how much the null mean exceeds the sum of A_ii B_ii, since features that were regressed on the
-        same n rows are no longer independent between rows: for white features x and y,
-        E (x'R^2 y)^2 = tr R^4, while the sum of the products of variances is that of (R^2)_ii^2.
-    """
-
-    def __init__(self, Z: Array, epsilon: float) -> None:
-        xp = namespace_of(Z)
-        values, vectors = xp.linalg.eigh(xp.matmul(xp.matrix_transpose(Z), Z))
-        kept = values > 1e-12 * xp.max(values)
-        start = int(xp.sum(xp.astype(~kept, xp.int64)))
-        values, vectors = values[start:], vectors[:, start:]
-        self._basis = xp.matmul(Z, vectors) / xp.sqrt(values)  # orthonormal columns
-        self._fitted = values / (values + epsilon)  # R = I - basis diag(fitted) basis'
-        left = (1.0 - self._fitted) ** 2
-        diagonal = 1.0 - xp.matmul(self._basis**2, 1.0 - left)
-        trace = Z.shape[0] - float(xp.sum(1.0 - left**2))
-        self.inflation = trace / _squared_norm(diagonal)
-
-    def __call__(self, G: Array) -> Array | None:
-        """Return a factor of the residual kernel, None where nothing is left."""
-        xp = namespace_of(G)
-        explained = self._fitted[:, None] * xp.matmul(xp.matrix_transpose(self._basis), G)
-        left = G - xp.matmul(self._basis, explained)
-        if float(xp.sum(left * left)) <= _SMALLEST_SHARE * float(xp.sum(G * G)):
-            return None
-        return compressed(left)
+def _left(residual: RidgeResiduals, G: Array) -> Array | None:
+    """Return a factor of the residual kernel, None where nothing is left."""
+    left = residual(G)
+    return None if squared_norm(left) <= _SMALLEST_SHARE * squared_norm(G) else compressed(left)
 
 
 def _unconditional(A: Array, B: Array) -> tuple[float, float, float]:
     """Return the statistic and its mean and variance under independence."""
     n = A.shape[0]
     trace, square = zip(*(_moments(G) for G in (A, B)), strict=True)
-    statistic = _squared_norm(namespace_of(A).matmul(namespace_of(A).matrix_transpose(A), B))
+    statistic = squared_norm(namespace_of(A).matmul(namespace_of(A).matrix_transpose(A), B))
     return statistic, math.prod(trace) / n, 2.0 * math.prod(square) / n**2
 
 
 def _moments(G: Array) -> tuple[float, float]:
     """Return the trace and the squared norm of G G'."""
     xp = namespace_of(G)
-    return _squared_norm(G), _squared_norm(xp.matmul(xp.matrix_transpose(G), G))
+    return squared_norm(G), squared_norm(xp.matmul(xp.matrix_transpose(G), G))
 
 
 def _conditional(A: Array, B: Array, inflation: float) -> tuple[float, float, float]:
     """Return the statistic and its mean and variance under conditional independence."""
     xp = namespace_of(A)
-    statistic = _squared_norm(xp.matmul(xp.matrix_transpose(A), B))
+    statistic = squared_norm(xp.matmul(xp.matrix_transpose(A), B))
     mean = float(xp.sum(xp.sum(A * A, axis=1) * xp.sum(B * B, axis=1)))
     return statistic, inflation * mean, 2.0 * inflation**2 * _product_norm(A, B)
 
@@ -435,18 +328,14 @@ def _product_norm(A: Array, B: Array) -> float:
     if width * width < n * (A.shape[1] + B.shape[1] + 8) and n * width <= 2**25:
         # Its features are all products of one feature of each.
         products = xp.reshape(A[:, :, None] * B[:, None, :], (n, width))
-        return _squared_norm(xp.matmul(xp.matrix_transpose(products), products))
+        return squared_norm(xp.matmul(xp.matrix_transpose(products), products))
     step = max(1, 2**20 // n)
     total = 0.0
     for start in range(0, n, step):
         rows = slice(start, min(start + step, n))
         left = xp.matmul(A[rows, :], xp.matrix_transpose(A))
-        total += _squared_norm(left * xp.matmul(B[rows, :], xp.matrix_transpose(B)))
+        total += squared_norm(left * xp.matmul(B[rows, :], xp.matrix_transpose(B)))
     return total
-
-
-def _squared_norm(M: Array) -> float:
-    return float(namespace_of(M).sum(M * M))
 
 
 def _answer(moments: list[tuple[float, float, float]], symmetric: str) -> Answer:
@@ -455,31 +344,16 @@ def _answer(moments: list[tuple[float, float, float]], symmetric: str) -> Answer
     pvalues = [float(scipy.special.gammaincc(m * m / v, t * m / v)) for t, m, v in moments]
     p = pvalues[0]
     if len(pvalues) > 1:
-        p = min(1.0, 2.0 * min(pvalues)) if symmetric == "min2" else _cauchy(pvalues)
+        p = min(1.0, 2.0 * min(pvalues)) if symmetric == "min2" else cauchy_combination(pvalues)
     return statistic, p, 2.0 * mean * mean / variance, Flag.OK
-
-
-def _cauchy(pvalues: list[float]) -> float:
-    """Return the combination of p-values by Cauchy's method [3]_."""
-    smallest = np.finfo(float).tiny
-    with np.errstate(over="ignore"):
-        mean = float(np.mean([1.0 / np.tan(np.pi * max(p, smallest)) for p in pvalues]))
-    return math.atan2(1.0, mean) / math.pi
 
 
 def _permuted(A: Array, B: Array, n_permutations: int, rng: np.random.Generator) -> float:
     xp = namespace_of(A)
     left = xp.matrix_transpose(A)
-    observed = _squared_norm(xp.matmul(left, B))
+    observed = squared_norm(xp.matmul(left, B))
     exceeding = 0
     for _ in range(n_permutations):
         rows = xp.asarray(rng.permutation(A.shape[0]), device=device_of(A))
-        exceeding += _squared_norm(xp.matmul(left, xp.take(B, rows, axis=0))) >= observed
+        exceeding += squared_norm(xp.matmul(left, xp.take(B, rows, axis=0))) >= observed
     return (1 + exceeding) / (1 + n_permutations)
-
-
-def _standardised(column: Array) -> Array:
-    xp = namespace_of(column)
-    deviation = column - xp.mean(column)
-    deviation = deviation / xp.max(xp.abs(deviation))  # squares then neither overflow nor vanish
-    return deviation / xp.sqrt(xp.sum(deviation * deviation) / (column.shape[0] - 1))

@@ -179,7 +179,7 @@ def test_bad_parameters(arguments, error, match):
     [
         (np.array([[1.0, math.nan]] * 9), "NaN"),
         (np.column_stack([np.ones(9), np.arange(9.0)]), "constant"),
-        (np.ones((5, 2)), "at least 6 rows"),
+        (np.ones((5, 2)), "needs at least 6 rows"),
         (np.empty((9, 0)), r"0 feature\(s\)"),
     ],
 )
