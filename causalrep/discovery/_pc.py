@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Any, Literal
 
 import numpy as np
@@ -18,21 +18,12 @@ from causalrep.discovery._search import CanonicalTest, Ints
 from causalrep.discovery._separating_sets import SeparatingSets
 from causalrep.discovery._skeleton import Skeleton, find_skeleton
 from causalrep.graphs import PDAG
-from causalrep.independence import KCI, ChiSquare, CITest, FisherZ, GSquare, PolynomialGCM
+from causalrep.independence import CITest
 from causalrep.independence._arrays import canonical_order, move_to_device, namespace_of
+from causalrep.independence._registry import TESTS
 from causalrep.utils import DataError, GraphError, UnknownNameError
 
 __all__ = ["PC", "ConflictWarning"]
-
-_TESTS: dict[str, Callable[[], CITest]] = {
-    "fisherz": FisherZ,
-    "chisquare": ChiSquare,
-    "gcm": GCM,
-    "gsquare": GSquare,
-    "kci": KCI,
-    "polynomial": PolynomialGCM,
-    "rcit": RCIT,
-}
 
 
 class ConflictWarning(UserWarning):
@@ -62,11 +53,11 @@ class PC(BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    test : {"fisherz", "chisquare", "gsquare", "gcm", "kci", "polynomial", "rcit"} or CITest, default="fisherz"
-        The test, by name (`FisherZ`; `ChiSquare` and `GSquare` for discrete variables; `KCI`, `GCM`, `RCIT` and
-        `PolynomialGCM` for dependence of any shape) or as an object. A fitted test, as
-        `FisherZ.from_correlation` or `Oracle` return, needs no data; data given to `fit` replace those that
-        a test object has seen, in a copy.
+    test : str or CITest, default="fisherz"
+        The test, as an object or by name: ``"fisherz"``; ``"chisquare"`` and ``"gsquare"`` for discrete
+        variables; ``"kci"``, ``"gcm"``, ``"rcit"`` and ``"polynomial"`` for dependence of any shape. A
+        fitted test, as `FisherZ.from_correlation` or `Oracle` return, needs no data; data given to `fit`
+        replace those that a test object has seen, in a copy.
     alpha : float in (0, 1), default=0.01
         Level of each test: a pair with a p-value above it is separated. A smaller one gives fewer edges.
     knowledge : Knowledge, default=None
@@ -281,9 +272,9 @@ class PC(BaseEstimator):  # type: ignore[misc]
     def _fitted_test(self, X: Any) -> tuple[CITest, tuple[Hashable, ...], tuple[Hashable, ...]]:
         """Return the test, the names of its columns in its order, and the names as the user has them."""
         if isinstance(self.test, str):
-            if self.test not in _TESTS:
-                raise UnknownNameError(self.test, tuple(_TESTS), what="`test`")
-            test: CITest = _TESTS[self.test]()
+            if self.test not in TESTS:
+                raise UnknownNameError(self.test, tuple(TESTS), what="`test`")
+            test: CITest = TESTS[self.test]()
         elif isinstance(self.test, CITest):
             test = self.test
         else:

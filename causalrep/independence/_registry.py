@@ -1,0 +1,26 @@
+"""Tests by name, for algorithms that take one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from causalrep.independence._base import CITest
+from causalrep.independence._discrete import ChiSquare, GSquare
+from causalrep.independence._fisherz import FisherZ
+from causalrep.independence._gcm import GCM
+from causalrep.independence._kci import HSIC, KCI
+from causalrep.independence._polynomial import PolynomialGCM
+from causalrep.independence._rcit import RCIT
+
+__all__ = ["TESTS"]
+
+TESTS: dict[str, Callable[[], CITest]] = {
+    "chisquare": ChiSquare,
+    "fisherz": FisherZ,
+    "gcm": GCM,
+    "gsquare": GSquare,
+    "hsic": HSIC,
+    "kci": KCI,
+    "polynomial": PolynomialGCM,
+    "rcit": RCIT,
+}
