@@ -145,7 +145,7 @@ def _by_tables(engine: TableEngine, term: Term, given: Mapping[Place, Condition]
         both = _by_number(engine.network, term.conditions)
         for number, conditions in seen.items():
             both.setdefault(number, []).extend(conditions)
-        return math.exp(engine.log_mass(both) - below)
+        return min(math.exp(engine.log_mass(both) - below), 1.0)
     asked = [engine.network.index[place] for place in term.places]
     distinct = list(dict.fromkeys(asked))
     states, law = engine.joint(distinct, seen)
@@ -177,6 +177,8 @@ def _values_of(network: Network, given: Mapping[Place, Condition]) -> dict[int, 
         if not isinstance(condition, Equal):
             return None
         value = float(_numbers(as_array(condition.value), f"the evidence for {place[1]!r}"))
+        if not math.isfinite(value):
+            raise DataError(f"the evidence for {place[1]!r} must be finite, got {value}")
         if seen.setdefault(network.index[place], value) != value:
             raise ImpossibleEvidenceError(f"{place[1]!r} cannot have two values, got {value} and another")
     return seen

@@ -14,7 +14,7 @@ from causalrep.scm._arrays import as_array, to_numpy
 from causalrep.scm._mechanism import Array
 from causalrep.utils import DataError
 
-__all__ = ["Condition", "Equal", "Interval", "OneOf", "Where", "as_condition", "as_event"]
+__all__ = ["Condition", "Equal", "Interval", "OneOf", "Where", "as_condition", "as_event", "is_missing"]
 
 Mask: TypeAlias = NDArray[np.bool_]
 
@@ -103,6 +103,14 @@ def as_condition(value: Any) -> Condition:
             raise DataError("an event needs at least one value to choose from, got an empty collection")
         return OneOf(tuple(value))
     return Where(value) if callable(value) else Equal(value)
+
+
+def is_missing(condition: Condition) -> bool:
+    """Say whether a condition is a value that is not known (NaN, or has one among its entries)."""
+    if not isinstance(condition, Equal):
+        return False
+    value = as_array(condition.value)
+    return bool(np.asarray(to_numpy(value != value)).any())
 
 
 def as_event(event: Mapping[Hashable, Any] | None, what: str) -> dict[Hashable, Condition]:

@@ -131,6 +131,7 @@ class DiscreteSCM(SCM):
         0.7143
         """
         named = {} if states is None else dict(states)
+        cpts = {node: (_listed(parents), table) for node, (parents, table) in cpts.items()}
         _only_known(named, cpts, "`states`")
         tables = {node: np.asarray(table, dtype=np.float64) for node, (_, table) in cpts.items()}
         labels: dict[Hashable, States] = {}
@@ -201,6 +202,7 @@ class DiscreteSCM(SCM):
         if both:
             raise GraphError(f"{both[0]!r} is both a function and exogenous; choose one")
         named = {} if states is None else dict(states)
+        functions = {node: (_listed(arguments), table) for node, (arguments, table) in functions.items()}
         names = [*functions, *exogenous]
         _only_known(named, names, "`states`")
         codes = {node: _codes(node, table) for node, (_, table) in functions.items()}
@@ -369,6 +371,11 @@ class DiscreteSCM(SCM):
         return actions
 
 
+def _listed(parents: Sequence[Hashable]) -> list[Hashable]:
+    """Return the parents as a list; a name alone is one parent."""
+    return [parents] if isinstance(parents, str) else list(parents)
+
+
 def _only_known(names: Iterable[Hashable], known: Iterable[Hashable], what: str) -> None:
     known = list(known)
     for name in names:
@@ -378,7 +385,7 @@ def _only_known(names: Iterable[Hashable], known: Iterable[Hashable], what: str)
 
 def _codes(node: Hashable, table: ArrayLike) -> np.ndarray[Any, Any]:
     codes = np.asarray(table)
-    if codes.dtype.kind == "b":
+    if codes.dtype.kind == "b" or (codes.dtype.kind == "f" and (codes == np.floor(codes)).all()):
         codes = codes.astype(np.intp)
     if codes.dtype.kind not in "iu" or not codes.size or codes.min() < 0:
         raise DataError(f"the table of {node!r} must hold codes of states, 0, 1, ..., got {table!r}")

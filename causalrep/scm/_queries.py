@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from causalrep.scm._answers import Event, Function, Mean, Question, Term, answer, variance
-from causalrep.scm._conditions import Condition, Equal, OneOf, as_event
+from causalrep.scm._conditions import Condition, Equal, OneOf, as_event, is_missing
 from causalrep.scm._estimate import Estimate
 from causalrep.scm._interventions import targets_of
 from causalrep.scm._mechanisms import argument_names
@@ -43,9 +43,9 @@ class Queries:
         do : mapping of node to intervention, optional
             As in `do`.
         given : mapping of node to value, optional
-            Conditions that hold *in the world of the intervention*: a value; a list or set, one of
-            whose values it has; an `Interval`; or a predicate. For what was seen before the
-            intervention see `counterfactual_expectation`.
+            Conditions that hold *in the world of the intervention*: a value (NaN: not known, no
+            condition); a list or set, one of whose values it has; an `Interval`; or a predicate.
+            For what was seen before the intervention see `counterfactual_expectation`.
         n_samples : int, default=100_000
             Number of draws where the answer is not exact.
         random_state : int, numpy Generator, numpy RandomState or None, default=None
@@ -105,8 +105,14 @@ class Queries:
             What is asked of each node, all together: a value; a list or set, one of whose values it
             has; an `Interval`; or a predicate of its values. Or a predicate of several nodes, by
             argument name.
-        do, given, n_samples, random_state
-            As in `expectation`.
+        do : mapping of node to intervention, optional
+            As in `do`.
+        given : mapping of node to value, optional
+            Conditions in the world of the intervention, as in `expectation`.
+        n_samples : int, default=100_000
+            Number of draws where the answer is not exact.
+        random_state : int, numpy Generator, numpy RandomState or None, default=None
+            Seed of these draws.
 
         Returns
         -------
@@ -157,8 +163,10 @@ class Queries:
         given : mapping of node to value
             What was seen *without* the intervention, of as few or as many nodes as were seen;
             conditions as in `expectation`.
-        n_samples, random_state
-            As in `expectation`.
+        n_samples : int, default=100_000
+            Number of draws where the answer is not exact.
+        random_state : int, numpy Generator, numpy RandomState or None, default=None
+            Seed of these draws.
 
         Returns
         -------
@@ -200,8 +208,14 @@ class Queries:
         ----------
         event : mapping of node to value, or callable
             As in `probability`, in the world of the intervention.
-        do, given, n_samples, random_state
-            As in `counterfactual_expectation`.
+        do : mapping of node to intervention
+            As in `do`.
+        given : mapping of node to value
+            What was seen without the intervention, as in `counterfactual_expectation`.
+        n_samples : int, default=100_000
+            Number of draws where the answer is not exact.
+        random_state : int, numpy Generator, numpy RandomState or None, default=None
+            Seed of these draws.
 
         Returns
         -------
@@ -250,8 +264,14 @@ class Queries:
         ----------
         target : node
             A node with numbers.
-        do, given, n_samples, random_state
-            As in `counterfactual_expectation`.
+        do : mapping of node to intervention
+            As in `do`.
+        given : mapping of node to value
+            What was seen without the intervention, as in `counterfactual_expectation`.
+        n_samples : int, default=100_000
+            Number of draws where the answer is not exact.
+        random_state : int, numpy Generator, numpy RandomState or None, default=None
+            Seed of these draws.
 
         Returns
         -------
@@ -300,6 +320,8 @@ class Asker:
     def event(self, event: Mapped, what: str, world: int) -> dict[Place, Condition]:
         conditions = as_event(event, what)
         self.model._known(conditions, what=f"`{what}`")
+        if what == "given":
+            conditions = {node: part for node, part in conditions.items() if not is_missing(part)}
         for node, condition in conditions.items():
             states = getattr(self.model._factual._mechanisms[node], "states", None)
             if states is not None and isinstance(condition, (Equal, OneOf)):

@@ -69,7 +69,8 @@ class SCM(EquationsMixin, FitMixin, Queries, Effects):
         counterfactuals are wanted.
     noise : mapping of node to Distribution, optional
         Laws of noise for callables and for mechanisms that were given none; a node without parents
-        needs nothing else. A mapping of laws instead of one gives structured noise.
+        needs nothing else. A mapping of laws instead of one gives structured noise; a `JointNormal`
+        given as the law of several nodes, or alone, correlates their noises.
 
     Attributes
     ----------
@@ -125,8 +126,10 @@ class SCM(EquationsMixin, FitMixin, Queries, Effects):
         graph: DAG | nx.DiGraph | None = None,
         mechanisms: Mapping[Hashable, Mechanism | Callable[..., Array] | Any] | None = None,
         *,
-        noise: Mapping[Hashable, NoiseLaw | JointNormal] | None = None,
+        noise: Mapping[Hashable, NoiseLaw | JointNormal] | JointNormal | None = None,
     ) -> None:
+        if isinstance(noise, JointNormal):
+            noise = dict.fromkeys(noise.nodes, noise)
         self._graph, given = collect_mechanisms(
             graph, {} if mechanisms is None else mechanisms, {} if noise is None else noise
         )

@@ -146,6 +146,12 @@ def test_a_node_has_as_many_states_as_its_tables_use():
     assert scm.probability({"Y": 1}, do={"X": 2}) == 1.0
 
 
+def test_one_parent_may_be_a_name_alone():
+    scm = DiscreteSCM.from_cpts({"sky": ((), [0.5, 0.5]), "rain": ("sky", [[1, 0], [0.4, 0.6]])})
+    assert scm.probability({"rain": 1}) == pytest.approx(0.3)
+    assert scm.probability({"rain": 1}, given={"sky": np.nan}) == pytest.approx(0.3)
+
+
 def test_policies_and_stochastic_interventions_are_exact():
     scm = confounded()
     by_rule = scm.probability({"Y": 1}, do={"X": lambda Z: 1 - Z})

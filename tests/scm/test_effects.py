@@ -198,7 +198,7 @@ def test_effects_of_named_states_need_an_event():
     with pytest.raises(UnknownNameError, match="yess"):
         scm.effect("ATE", "X", "Y", event="well", treated="yess", control="no")
     with pytest.raises(UnknownNameError, match="did you mean 'well'"):
-        scm.effect("ATE", "X", "Y", event="wel", **asked)
+        scm.effect("ATE", "X", "Y", event="Well", **asked)
 
 
 def test_subgroup_effect():

@@ -166,8 +166,8 @@ def test_joint_noise_of_an_scm_in_any_form():
     law = JointNormal(["X", "Y"], [[1.0, 0.8], [0.8, 1.0]], mean=[1.0, 0.0])
     scm = SCM(
         DAG([("X", "Y")]),
-        {"Y": AdditiveNoise(lambda X: X**2)},
-        noise={"X": law, "Y": law},
+        {"Y": AdditiveNoise(lambda X: X**2), "X": Linear({})},
+        noise=law,
     )
     found = scm.expectation("Y", given={"X": 2.0}, random_state=0)
     assert abs(found - (4.0 + 0.8)) <= 4 * found.se
@@ -233,8 +233,17 @@ def test_bad_parameters_are_refused(error, arguments):
         LinearGaussianSCM(*arguments)
 
 
+def test_values_that_are_not_known_are_no_evidence():
+    scm, row = small(), {"Z": 0.3, "X": np.nan, "Y": 1.0}
+    known = {"Z": 0.3, "Y": 1.0}
+    found = scm.counterfactual_expectation("Y", do={"X": 1.0}, given=row)
+    assert found == scm.counterfactual_expectation("Y", do={"X": 1.0}, given=known)
+
+
 def test_bad_questions_are_refused():
     scm = small()
+    with pytest.raises(DataError, match="finite"):
+        scm.expectation("Y", given={"X": np.inf})
     with pytest.raises(UnknownNameError, match="did you mean 'Y'"):
         scm.expectation("y")
     with pytest.raises(UnknownNameError):
