@@ -16,6 +16,7 @@ from causalrep.identification._expression import (
 )
 from causalrep.identification._facts import Conflict, Fact
 from causalrep.identification._frontdoor import frontdoor_sets
+from causalrep.identification._ida import PossibleEffects, ida, possible_parent_sets
 from causalrep.identification._identify import identify
 from causalrep.identification._instruments import (
     Instrument,
@@ -28,6 +29,7 @@ from causalrep.identification._linear import LinearIdentification, LinearStep, i
 from causalrep.identification._optimal import OptimalAdjustment, optimal_adjustment
 from causalrep.identification._query import Query, parse_query
 from causalrep.identification._result import Identification
+from causalrep.identification._selection import Dependence, SelectionBarrier, recover
 from causalrep.identification._trace import Separation, Step, Trace
 from causalrep.identification._transport import Barrier, transport
 from causalrep.identification._witness import Hedge, Thicket, Undecided
@@ -37,6 +39,7 @@ __all__ = [
     "Bounds",
     "Conflict",
     "CounterfactualIdentification",
+    "Dependence",
     "Difference",
     "Expression",
     "Fact",
@@ -50,9 +53,11 @@ __all__ = [
     "Number",
     "OptimalAdjustment",
     "PopulationIdentification",
+    "PossibleEffects",
     "Probability",
     "Product",
     "Query",
+    "SelectionBarrier",
     "Separation",
     "Step",
     "Sum",
@@ -64,6 +69,7 @@ __all__ = [
     "adjustment_sets",
     "bounds",
     "frontdoor_sets",
+    "ida",
     "identify",
     "identify_linear",
     "instrumental_sets",
@@ -72,5 +78,7 @@ __all__ = [
     "is_valid_adjustment",
     "optimal_adjustment",
     "parse_query",
+    "recover",
+    "possible_parent_sets",
     "transport",
 ]
