@@ -28,9 +28,10 @@ from typing import Any, Self
 import networkx as nx
 import numpy as np
 
-from causalrep.graphs import ADMG, DAG
+from causalrep.graphs import DAG
 from causalrep.scm._arrays import forwarded, is_numpy, noise_rows
 from causalrep.scm._build import check_agreement, collect_mechanisms, rewired
+from causalrep.scm._correlation import CorrelatedNoise
 from causalrep.scm._effects import Effects
 from causalrep.scm._equations import EquationsMixin
 from causalrep.scm._evidence import Evidence
@@ -55,7 +56,7 @@ from causalrep.utils import (
 __all__ = ["SCM"]
 
 
-class SCM(EquationsMixin, FitMixin, Queries, Effects):
+class SCM(CorrelatedNoise, EquationsMixin, FitMixin, Queries, Effects):
     """A structural causal model: a DAG with a mechanism at each node.
 
     Parameters
@@ -223,13 +224,6 @@ class SCM(EquationsMixin, FitMixin, Queries, Effects):
         samples = Samples({node: values[node] for node in wanted}, {node: noise[node] for node in own})
         plain = all(is_numpy(value) and value.ndim == 1 for value in samples.values())
         return samples.frame if plain and not return_noise else samples
-
-    def _drawn(self, mechanism: Mechanism, node: Hashable, n: int, seed: int) -> Noise:
-        """Draw the noise of a node from its stream, jointly with others where they share a law."""
-        stream = self._stream(node)
-        if node in self._joints and stream == "noise":
-            return self._joints[node].sample(node, n, seed)
-        return mechanism.sample_noise(n, keyed_generator(seed, stream, node))
 
     def _forward(
         self, mechanism: Mechanism, node: Hashable, values: Mapping[Hashable, Array], noise: Noise, n: int
@@ -571,40 +565,7 @@ class SCM(EquationsMixin, FitMixin, Queries, Effects):
         for node, mechanism in mechanisms.items():
             parents = {parent: evidence.values[parent] for parent in self._parents[node]}
             total = total + mechanism.log_prob(parents, evidence.values[node])
-        for law, nodes in self._active_joints():
-            noise = {node: self._told(mechanisms[node], node, evidence.values) for node in nodes}
-            total = (
-                total + law.log_prob(noise) - sum(law.marginal(node).log_prob(noise[node]) for node in nodes)
-            )
-        return total
-
-    def _active_joints(self) -> list[tuple[JointNormal, list[Hashable]]]:
-        """Return the joint laws of noise, each with two or more nodes that still follow it."""
-        members: dict[int, list[Hashable]] = {}
-        for node, law in self._joints.items():
-            if self._stream(node) == "noise":
-                members.setdefault(id(law), []).append(node)
-        return [(self._joints[nodes[0]], nodes) for nodes in members.values() if len(nodes) > 1]
-
-    def admg(self) -> ADMG:
-        """Return the graph with a bidirected edge between nodes whose noises are correlated.
-
-        Returns
-        -------
-        ADMG
-            Directed edges and latent nodes as in `graph`; nodes that were intervened on keep no
-            bidirected edge.
-
-        Examples
-        --------
-        >>> from causalrep.scm import LinearGaussianSCM
-        >>> scm = LinearGaussianSCM([[0, 2.0], [0, 0]], [[1.0, 0.5], [0.5, 1.0]], names=["X", "Y"])
-        >>> scm.admg().to_string()
-        'X -> Y; X <-> Y'
-        """
-        pairs = [pair for law, nodes in self._active_joints() for pair in law.correlated(nodes)]
-        graph = self._graph
-        return ADMG(graph.directed_edges, pairs, nodes=graph.nodes, latent=graph.latent)
+        return total + self._excess(mechanisms, evidence.values)
 
     def _checked_noise(self, noise: Mapping[Hashable, Noise], n: int) -> dict[Hashable, Noise]:
         self._known(noise, what="`noise`")
