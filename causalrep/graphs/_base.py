@@ -139,16 +139,21 @@ class Graph(Exchangeable):
 
     def _ids(self, nodes: Hashable | Iterable[Hashable], argument: str) -> list[int]:
         """Return the sorted indices of one node or of several; a label that is a node is that node."""
-        if isinstance(nodes, Hashable) and self._has(nodes):
-            return [self._index[nodes]]
-        if isinstance(nodes, str) or not isinstance(nodes, Iterable):
-            raise UnknownNameError(nodes, self._nodes, what=argument)
-        return sorted({self._id(node, argument) for node in nodes})
+        if not isinstance(nodes, list):
+            node: Any = nodes
+            if self._has(node):
+                return [self._index[node]]
+            if isinstance(nodes, str) or not isinstance(nodes, Iterable):
+                raise UnknownNameError(nodes, self._nodes, what=argument)
+        try:
+            return sorted(set(map(self._index.__getitem__, nodes)))
+        except KeyError as error:
+            raise UnknownNameError(error.args[0], self._nodes, what=argument) from None
 
     def _has(self, node: Hashable) -> bool:
         try:
             return node in self._index
-        except TypeError:  # a tuple or frozen set may still hold something unhashable
+        except TypeError:  # not hashable, or a tuple or frozen set that holds something that is not
             return False
 
     def _labels(self, indices: Iterable[int]) -> NodeSet[Hashable]:

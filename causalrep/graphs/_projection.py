@@ -162,7 +162,7 @@ class Projectable(Separable):
         from causalrep.graphs._mag import MAG
 
         hidden, selected = self._disjoint(
-            ("latent", self.latent if latent is None else latent), ("selection", selection)
+            ("`latent`", self.latent if latent is None else latent), ("`selection`", selection)
         )
         gone, given = set(hidden), set(selected)
         kept = [i for i in range(len(self)) if i not in gone]

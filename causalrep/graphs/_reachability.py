@@ -30,8 +30,8 @@ from causalrep.graphs._store import ARROW, CIRCLE, TAIL, EdgeStore, flags
 __all__ = ["connected", "connected_many", "definitely_connected", "moral_reach"]
 
 
-def _walks(store: EdgeStore) -> tuple[list[list[int]], list[list[int]]]:
-    """Return for each node the states that one step leads to, leaving it by a tail or by an arrowhead.
+def _walks(store: EdgeStore) -> tuple[list[list[int]], list[list[int]], list[list[int]]]:
+    """Return for each node the states one step away, left by a tail, by an arrowhead, and by either.
 
     State 2 v means: at v, come in by a tail; 2 v + 1: come in by an arrowhead.
     """
@@ -42,7 +42,7 @@ def _walks(store: EdgeStore) -> tuple[list[list[int]], list[list[int]]]:
             (store.lists(ARROW, ARROW), store.lists(ARROW, TAIL)),
         )
     )
-    return by_tail, by_arrow
+    return by_tail, by_arrow, [one + other for one, other in zip(by_tail, by_arrow, strict=True)]
 
 
 def connected(
@@ -52,7 +52,7 @@ def connected(
 
     Nodes in `given` are never marked.
     """
-    by_tail, by_arrow = store.derived(_walks)
+    by_tail, by_arrow, by_either = store.derived(_walks)
     in_given = flags(store.n_nodes, given)
     wanted = flags(store.n_nodes, list(targets))
     found = bytearray(store.n_nodes)
@@ -61,20 +61,20 @@ def connected(
     while stack:
         state = stack.pop()
         node = state >> 1
-        steps: list[list[int]] = []
-        if not in_given[node]:
+        # In and out by arrowheads the node is a collider, which must be given; else it must not be.
+        if in_given[node]:
+            if not state & 1:
+                continue
+            steps = by_arrow[node]
+        else:
             found[node] = 1
             if wanted[node]:
                 break
-            steps.append(by_tail[node])
-        # In and out by arrowheads the node is a collider, which must be given; else it must not be.
-        if in_given[node] == state & 1:
-            steps.append(by_arrow[node])
-        for step in steps:
-            for after in step:
-                if not seen[after]:
-                    seen[after] = 1
-                    stack.append(after)
+            steps = by_tail[node] if state & 1 else by_either[node]
+        for after in steps:
+            if not seen[after]:
+                seen[after] = 1
+                stack.append(after)
     return found
 
 
@@ -94,7 +94,7 @@ def connected_many(store: EdgeStore, sources: Sequence[int], given: Sequence[int
     list of int
         For each node, the set of questions in which an open walk joins it to a source.
     """
-    by_tail, by_arrow = store.derived(_walks)
+    by_tail, by_arrow, _ = store.derived(_walks)
     seen = [bits for source in sources for bits in (source, 0)]
     new = seen.copy()  # what arrived at a state since it was last looked at
 
@@ -142,7 +142,7 @@ def _downwards(store: EdgeStore) -> list[int]:
 
 
 def moral_reach(
-    store: EdgeStore, within: bytearray, sources: Sequence[int], blocked: NDArray[np.uint8]
+    store: EdgeStore, within: NDArray[np.uint8], sources: Sequence[int], blocked: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
     """Return one byte per node: 1 if a path in the moral graph of the nodes `within` leads there.
 
@@ -150,22 +150,26 @@ def moral_reach(
     nodes. Two nodes are adjacent in the moral (augmented) graph iff a walk joins them all of whose
     inner nodes are colliders, so the graph itself is never built.
     """
-    by_tail, by_arrow = store.derived(_walks)
+    _, by_arrow, by_either = store.derived(_walks)
     stops = blocked.tobytes()
-    stack = [2 * source for source in sources]
-    seen = flags(2 * store.n_nodes, stack)
+    # What is outside counts as seen. Of a node that does not stop, either state leads everywhere.
+    seen = bytearray(np.repeat(within ^ 1, 2).tobytes())
+    stack = [2 * source + 1 for source in sources]
+    for state in stack:
+        seen[state] = seen[state - 1] = 1
     while stack:
         state = stack.pop()
         node = state >> 1
-        passes = not stops[node]
-        for states, open_ in ((by_tail[node], passes), (by_arrow[node], passes or state & 1)):
-            if open_:
-                for after in states:
-                    if not seen[after] and within[after >> 1]:
-                        seen[after] = 1
-                        stack.append(after)
+        for after in by_arrow[node] if stops[node] else by_either[node]:
+            if not seen[after]:
+                seen[after] = 1
+                if not stops[after >> 1]:
+                    seen[after ^ 1] = 1
+                    stack.append(after)
+                elif after & 1:
+                    stack.append(after)
     arrived = np.frombuffer(seen, dtype=np.uint8)
-    return arrived[::2] | arrived[1::2]
+    return (arrived[::2] | arrived[1::2]) & within
 
 
 def definitely_connected(

@@ -76,7 +76,7 @@ class Separable(MarkovProperty):
         >>> CPDAG.from_string("X -- M -- Y").is_separated("X", "Y", given="M")
         True
         """
-        sources, targets, conditions = self._disjoint(("x", x), ("y", y), ("given", given))
+        sources, targets, conditions = self._disjoint(("`x`", x), ("`y`", y), ("`given`", given))
         found = self._connected(sources, conditions, targets)
         return not any(found[target] for target in targets)
 
@@ -108,7 +108,7 @@ class Separable(MarkovProperty):
         >>> DAG.from_string("X -> M -> Y; M <- Z").separated_from("X")
         NodeSet(['Z'])
         """
-        sources, conditions = self._disjoint(("x", x), ("given", given))
+        sources, conditions = self._disjoint(("`x`", x), ("`given`", given))
         found = self._connected(sources, conditions)
         for node in (*sources, *conditions):
             found[node] = 1
@@ -150,21 +150,20 @@ class Separable(MarkovProperty):
         asked: list[tuple[int, list[int]]] = []
         for query in queries:
             x, y, given = _parts(query)
-            sources, targets, conditions = self._disjoint(("x", x), ("y", y), ("given", given))
+            sources, targets, conditions = self._disjoint(("`x`", x), ("`y`", y), ("`given`", given))
             column = columns.setdefault((tuple(sources), tuple(conditions)), len(columns))
             asked.append((column, targets))
-        by_column: list[list[int]] = [[] for _ in columns]
-        for number, (column, _) in enumerate(asked):
-            by_column[column].append(number)
-        answers = np.ones(len(asked), dtype=bool)
         keys = list(columns)
-        for start in range(0, len(keys), _N_TOGETHER):
-            together = keys[start : start + _N_TOGETHER]
-            found = self._connected_many([key[0] for key in together], [key[1] for key in together])
-            for bit, numbers in enumerate(by_column[start : start + _N_TOGETHER]):
-                for number in numbers:
-                    answers[number] = not any(found[target] >> bit & 1 for target in asked[number][1])
-        return answers
+        found = [
+            self._connected_many(*zip(*keys[start : start + _N_TOGETHER], strict=True))
+            for start in range(0, len(keys), _N_TOGETHER)
+        ]
+        bits = [1 << bit for bit in range(min(len(keys), _N_TOGETHER))]
+        answers = [
+            not any(found[column // _N_TOGETHER][target] & bits[column % _N_TOGETHER] for target in targets)
+            for column, targets in asked
+        ]
+        return np.array(answers, dtype=bool)
 
     def separation_matrix(self, given: Nodes = ()) -> NDArray[np.bool_]:
         """Return for all pairs of nodes at once whether `given` separates them.
@@ -213,11 +212,12 @@ class Separable(MarkovProperty):
 
     def _connected_many(self, sources: Sequence[Sequence[int]], given: Sequence[Sequence[int]]) -> list[int]:
         """Return for each node the questions, as bits, in which an open walk joins it to a source."""
+        bits = [1 << bit for bit in range(len(sources))]
         at, conditions = ([0] * len(self) for _ in range(2))
         for masks, sets in ((at, sources), (conditions, given)):
-            for bit, nodes in enumerate(sets):
+            for bit, nodes in zip(bits, sets, strict=True):
                 for node in nodes:
-                    masks[node] |= 1 << bit
+                    masks[node] |= bit
         return connected_many(self._plain(), at, conditions)
 
 

@@ -41,7 +41,7 @@ class _Question(NamedTuple):
     sources: list[int]
     targets: list[int]
     required: list[int]
-    anteriors: bytearray
+    anteriors: NDArray[np.uint8]
     allowed: NDArray[np.uint8]
 
 
@@ -223,7 +223,7 @@ class SeparatorSearch(Graph):
                 raise GraphError(f"`weights` must be finite numbers above zero, got {weight!r} for {node!r}")
             cost[self._id(node, "`weights`")] = weight
         cut = minimum_cut(
-            _moral_hubs(ask.store, ask.anteriors, ask.required),
+            _moral_hubs(ask.store, ask.anteriors.tobytes(), ask.required),
             ask.sources,
             ask.targets,
             _usable(ask).tobytes(),
@@ -287,7 +287,7 @@ class SeparatorSearch(Graph):
         """
         ask = self._question(x, y, include, restrict)
         cuts = all_minimal_cuts(
-            _moral_hubs(ask.store, ask.anteriors, ask.required),
+            _moral_hubs(ask.store, ask.anteriors.tobytes(), ask.required),
             ask.sources,
             ask.targets,
             _usable(ask).tobytes(),
@@ -338,7 +338,7 @@ class SeparatorSearch(Graph):
         return MAG._build(self._nodes, EdgeStore(len(self), left, right, tails, tails))
 
     def _question(self, x: Nodes, y: Nodes, include: Nodes, restrict: Nodes | None) -> _Question:
-        sources, targets, required = self._disjoint(("x", x), ("y", y), ("include", include))
+        sources, targets, required = self._disjoint(("`x`", x), ("`y`", y), ("`include`", include))
         if restrict is None:
             allowed = np.ones(len(self), dtype=np.uint8)
             allowed[list(self._latent)] = 0
@@ -352,29 +352,28 @@ class SeparatorSearch(Graph):
         allowed[sources + targets] = 0
         store = self._plain()
         anteriors = closure([*sources, *targets, *required], store.lists(None, TAIL))
-        return _Question(store, sources, targets, required, anteriors, allowed)
+        return _Question(store, sources, targets, required, np.frombuffer(anteriors, dtype=np.uint8), allowed)
 
     def _disjoint(self, *arguments: tuple[str, Nodes]) -> list[list[int]]:
         """Return the indices of each argument; no node may be in two of them."""
+        found = [self._ids(nodes, name) for name, nodes in arguments]
+        if len(set().union(*found)) == sum(map(len, found)):
+            return found
         owner: dict[int, str] = {}
-        found = []
-        for name, nodes in arguments:
-            indices = self._ids(nodes, f"`{name}`")
+        for (name, _), indices in zip(arguments, found, strict=True):
             for i in indices:
-                if i in owner:
+                if owner.setdefault(i, name) != name:
                     raise GraphError(
-                        f"`{owner[i]}` and `{name}` must be disjoint, got {self._nodes[i]!r} in both"
+                        f"{owner[i]} and {name} must be disjoint, got {self._nodes[i]!r} in both"
                     )
-                owner[i] = name
-            found.append(indices)
         return found
 
 
 def _usable(ask: _Question) -> NDArray[np.uint8]:
-    return np.frombuffer(ask.anteriors, dtype=np.uint8) & ask.allowed
+    return ask.anteriors & ask.allowed
 
 
-def _moral_hubs(store: EdgeStore, within: bytearray, removed: list[int]) -> list[list[int]]:
+def _moral_hubs(store: EdgeStore, within: bytes | bytearray, removed: list[int]) -> list[list[int]]:
     """Return the moral graph of the nodes `within` as neighbour lists, some removed, in linear size.
 
     In place of the clique of a district and its parents stands one more node, a hub, joined to them.
