@@ -27,6 +27,7 @@ from causalrep.identification._instruments import (
 )
 from causalrep.identification._linear import LinearIdentification, LinearStep, identify_linear
 from causalrep.identification._optimal import OptimalAdjustment, optimal_adjustment
+from causalrep.identification._quantities import Quantity, QuantityIdentification, identify_quantity
 from causalrep.identification._query import Query, parse_query
 from causalrep.identification._result import Identification
 from causalrep.identification._selection import Dependence, SelectionBarrier, recover
@@ -56,6 +57,8 @@ __all__ = [
     "PossibleEffects",
     "Probability",
     "Product",
+    "Quantity",
+    "QuantityIdentification",
     "Query",
     "SelectionBarrier",
     "Separation",
@@ -72,6 +75,7 @@ __all__ = [
     "ida",
     "identify",
     "identify_linear",
+    "identify_quantity",
     "instrumental_sets",
     "instruments",
     "is_instrumental_set",

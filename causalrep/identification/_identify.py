@@ -42,7 +42,9 @@ def identify(
         For a graph that stands for a class (CPDAG, MPDAG, MAG, PAG), an estimand holds for all its
         members; only adjustment is tried there.
     query : str or Query, default=None
-        For instance ``"P(Y | do(X))"``, ``"P(Y=1 | do(X=1), Z=0)"``, ``"P(Y[X=1] | X=0, Y=0)"``.
+        For instance ``"P(Y | do(X))"``, ``"P(Y=1 | do(X=1), Z=0)"``, ``"P(Y[X=1] | X=0, Y=0)"``; or the name
+        of a quantity, such as ``"ATE"``, with `treatment` and `outcome`, for which `identify_quantity`
+        has more options.
     outcome, treatment, given : hashable, iterable of hashable or mapping to values, default=None
         The question in names, instead of `query`.
     available : iterable of str, default=None
@@ -88,6 +90,10 @@ def identify(
     (False, 'hedge of {X, Y} and {Y}', True)
     """
     graph = as_graph(g)
+    if isinstance(query, str) and query.isalpha():
+        from causalrep.identification._quantities import identify_quantity
+
+        return identify_quantity(graph, query, treatment, outcome, given=given, available=available)
     question = _one_world(as_query(query, outcome, treatment, given))
     _check_names(graph, question.names())
     if not isinstance(graph, (DAG, ADMG)):
