@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -24,14 +24,18 @@ from causalrep.scm._couplings import Floats
 from causalrep.scm._draws import Clamp, draw
 from causalrep.scm._estimate import Estimate
 from causalrep.scm._gaussians import GaussianEngine
+from causalrep.scm._states import States
 from causalrep.scm._tables import TableEngine
 from causalrep.scm._worlds import Network, Place, World, unfold
-from causalrep.utils import DataError, ImpossibleEvidenceError, RandomState, as_seed
+from causalrep.utils import CausalRepError, DataError, ImpossibleEvidenceError, RandomState, as_seed
 
 if TYPE_CHECKING:
     from causalrep.scm._scm import SCM
 
-__all__ = ["Event", "Function", "Mean", "Question", "Term", "answer", "variance", "warn_of_few"]
+__all__ = ["Event", "Function", "Mean", "Question", "Term", "answer", "joint_law", "variance", "warn_of_few"]
+
+
+_MOST_ROWS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,21 @@ def variance(
     columns, weights = _sampled(model, network, numbers, question, n_samples, random_state)
     values = _numbers(columns[network.index[place]], repr(place[1]))
     return weighted_mean((values - (weights @ values) / weights.sum()) ** 2, weights)
+
+
+def joint_law(
+    model: SCM, world: World, nodes: Sequence[Hashable], given: Mapping[Place, Condition]
+) -> tuple[list[States], Floats]:
+    """Return the joint table of some nodes in a world, and the states of its axes."""
+    network = unfold(model, [world])
+    places = [(0, node) for node in nodes]
+    engine = TableEngine.build(network, network.needed([*places, *given]))
+    if engine is None:
+        raise CausalRepError("the joint table needs mechanisms and interventions with finitely many outcomes")
+    sizes = [len(engine.tables[network.index[place]].states) for place in places]
+    if math.prod(sizes) > _MOST_ROWS:
+        raise DataError(f"the table would have {math.prod(sizes)} rows; name fewer `nodes`")
+    return engine.joint([network.index[place] for place in places], _by_number(network, given))
 
 
 def _by_number(network: Network, conditions: Mapping[Place, Condition]) -> dict[int, list[Condition]]:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from causalrep.graphs import DAG, BayesNet
 from causalrep.graphs._base import Nodes
+from causalrep.scm._answers import joint_law
 from causalrep.scm._arrays import as_array
 from causalrep.scm._couplings import Coupling
 from causalrep.scm._cpt import CPT
-from causalrep.scm._interventions import Fixed
+from causalrep.scm._interventions import Fixed, targets_of
 from causalrep.scm._mechanism import Mechanism
+from causalrep.scm._queries import Asker
 from causalrep.scm._scm import SCM
 from causalrep.scm._states import States
-from causalrep.utils import DataError, GraphError, UnknownNameError
+from causalrep.scm._worlds import World
+from causalrep.utils import DataError, GraphError, UnknownNameError, frame_like
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["DiscreteSCM"]
 
@@ -221,6 +227,56 @@ class DiscreteSCM(SCM):
             mechanisms[node] = _cpt(node, law, (), labels, "monotone")
         edges = [(argument, node) for node, (arguments, _) in functions.items() for argument in arguments]
         return cls(DAG(edges, nodes=names, latent=list(exogenous)), mechanisms)
+
+    def table(
+        self,
+        nodes: Iterable[Hashable] | None = None,
+        do: Mapping[Hashable, Any] | None = None,
+        given: Mapping[Hashable, Any] | None = None,
+    ) -> pd.DataFrame:
+        """Return the joint distribution of some nodes as a table of their states.
+
+        Parameters
+        ----------
+        nodes : iterable of node, optional
+            Which nodes, a few; default: all that are observed. The table has one row for each
+            combination of their states.
+        do, given : mapping, optional
+            Intervention and conditions, as in `expectation`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A column of states for each node, and their probability in the column ``"p"``: what
+            `causalrep.identification` takes as a table.
+
+        Raises
+        ------
+        DataError
+            If the table would have more than ten million rows.
+        CausalRepError
+            If the intervention is not a table itself.
+        UnknownNameError, ImpossibleEvidenceError
+            As in `expectation`.
+
+        Examples
+        --------
+        >>> from causalrep.scm import DiscreteSCM
+        >>> scm = DiscreteSCM.from_cpts({"X": ((), [0.4, 0.6]), "Y": (["X"], [[0.9, 0.1], [0.5, 0.5]])})
+        >>> scm.table().round(2)
+           X  Y     p
+        0  0  0  0.36
+        1  0  1  0.04
+        2  1  0  0.30
+        3  1  1  0.30
+        """
+        wanted = list(self._graph.observed) if nodes is None else self._known(nodes, what="`nodes`")
+        seen = Asker(self, 1, None).event(given, "given", 0)
+        states, law = joint_law(self, World(targets_of(do, {})), wanted, seen)
+        grid = np.indices(law.shape).reshape(len(wanted), -1)
+        columns = {node: part.decode(codes) for node, part, codes in zip(wanted, states, grid, strict=True)}
+        found: pd.DataFrame = frame_like({**columns, "p": law.ravel()})
+        return found
 
     @classmethod
     def from_bif(cls, source: str | os.PathLike[str], *, coupling: Coupling = "monotone") -> Self:

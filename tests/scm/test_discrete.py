@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 
 from causalrep.graphs import DAG
-from causalrep.scm import CPT, SCM, Bernoulli, Categorical, DiscreteSCM, Interval
-from causalrep.utils import CycleError, DataError, GraphError, ImpossibleEvidenceError, UnknownNameError
+from causalrep.scm import CPT, SCM, Bernoulli, Categorical, DiscreteSCM, Interval, Normal
+from causalrep.utils import (
+    CausalRepError,
+    CycleError,
+    DataError,
+    GraphError,
+    ImpossibleEvidenceError,
+    UnknownNameError,
+)
 from tests.scm.enumeration import random_model
 
 TOLERANCE = 1e-9  # asked for by the specification; sums of at most 3**10 terms of double precision
@@ -144,6 +151,26 @@ def test_a_node_has_as_many_states_as_its_tables_use():
     assert scm.states == {"X": (0, 1, 2), "W": (0, 1), "Y": (0, 1), "U": (0, 1)}
     assert scm.probability({"X": 2}) == 0.0
     assert scm.probability({"Y": 1}, do={"X": 2}) == 1.0
+
+
+def test_joint_tables():
+    scm = confounded(states={"X": ["off", "on"]})
+    table = scm.table()
+    assert list(table.columns) == ["Z", "X", "Y", "p"]
+    assert table["p"].sum() == pytest.approx(1)
+    for row in table.to_dict("records"):
+        event = {node: row[node] for node in ("Z", "X", "Y")}
+        assert scm.probability(event) == pytest.approx(row["p"])
+    done = scm.table(["Y"], do={"X": "on"})
+    assert done["p"].tolist() == pytest.approx([0.45, 0.55])
+    assert scm.table(["X", "Y"], given={"X": "on"})["X"].tolist() == ["on", "on"]
+    assert list(confounded(latent="Z").table().columns) == ["X", "Y", "p"]
+    with pytest.raises(UnknownNameError):
+        scm.table(["Q"])
+    with pytest.raises(ImpossibleEvidenceError):
+        scm.table(["Y"], do={"X": "on"}, given={"X": "off"})
+    with pytest.raises(CausalRepError, match="finitely many"):
+        scm.table(["Y"], do={"Z": Normal(0, 1)})
 
 
 def test_one_parent_may_be_a_name_alone():
