@@ -248,6 +248,36 @@ def test_a_missing_column_is_named(model):
         identify(BACKDOOR, EFFECT).evaluate(table_of(model).drop(columns="Z"), do={"X": 1})
 
 
+def test_a_latent_column_is_not_needed_and_does_no_harm(model):
+    graph = DAG([*BACKDOOR.directed_edges, ("U", "Y")], latent=["U"])
+    data = table_of(model).drop(columns="p")
+    ask = {"do": {"X": 1}, "outcome": {"Y": 1}}
+    result = identify(graph, EFFECT)
+    assert result.evaluate(data.assign(U=0), **ask) == result.evaluate(data, **ask)
+
+
+def test_two_columns_of_one_name_are_refused(model):
+    table = table_of(model)
+    with pytest.raises(DataError, match="two columns named 'Z'"):
+        identify(BACKDOOR, EFFECT).evaluate(pd.concat([table, table[["Z"]]], axis=1), do={"X": 1})
+
+
+def test_probabilities_must_be_probabilities(model):
+    for bad, match in ((-0.1, "negative"), (np.nan, "finite"), (0.9, "sum to one")):
+        table = table_of(model)
+        table.loc[0, "p"] = bad
+        with pytest.raises(DataError, match=match):
+            identify(BACKDOOR, EFFECT).evaluate(table, do={"X": 1})
+
+
+def test_a_node_may_be_called_p(model):
+    graph = DAG([("p", "X"), ("p", "Y"), ("X", "Y")])
+    data = table_of(model).drop(columns="p").rename(columns={"Z": "p"})
+    ask = {"do": {"X": 1}, "outcome": {"Y": 1}}
+    plain = identify(BACKDOOR, EFFECT).evaluate(data.rename(columns={"p": "Z"}), **ask)
+    assert identify(graph, EFFECT).evaluate(data, **ask) == plain
+
+
 def test_continuous_data_are_refused():
     data = pd.DataFrame(np.random.default_rng(0).normal(size=(3000, 3)), columns=list("XYZ"))
     with pytest.raises(DataError, match="discrete"):

@@ -4,12 +4,13 @@ import subprocess
 import sys
 
 import networkx as nx
+import numpy as np
 import pytest
 
 from causalrep.graphs import ADMG, CPDAG, DAG, MAG, PAG
 from causalrep.identification import Undecided, identify, parse_query
-from causalrep.utils import GraphError, NotIdentifiableError, ParseError, UnknownNameError
-from tests.identification.discrete_models import RandomModel, as_dag, largest_error
+from causalrep.utils import CycleError, GraphError, NotIdentifiableError, ParseError, UnknownNameError
+from tests.identification.discrete_models import RandomModel, as_dag, largest_error, random_admg, random_query
 
 EFFECT = "P(Y | do(X))"
 
@@ -24,6 +25,8 @@ def ask(edges, query=EFFECT, **options):
         ("Z -> X -> Y; Z -> Y", "P(Y | X)", "observational", "P(Y | X)"),
         ("Y -> X", EFFECT, "no effect", "P(Y)"),
         ("X; Y; Z -> Y", EFFECT, "no effect", "P(Y)"),
+        ("X <-> Y; Y -> X", EFFECT, "no effect", "P(Y)"),
+        ("X <-> Y; X <-> Z; Z -> Y", "P(Y | do(X), Z)", "no effect", "P(Y | Z)"),
         ("X -> Y; Z -> Y", "P(Y | do(X), Z)", "adjustment", "P(Y | X, Z)"),
         ("Z -> X -> Y; Z -> Y", EFFECT, "adjustment", "sum_{Z} P(Y | X, Z) P(Z)"),
         ("Z -> X -> Y; Z -> Y; W -> Y", "P(Y | do(X), W)", "adjustment", "sum_{Z} P(Y | W, X, Z) P(Z)"),
@@ -95,6 +98,36 @@ def test_a_refusal_is_an_answer_too():
     for access in (lambda: result.estimand, lambda: result.raw, result.to_latex, result.estimator):
         with pytest.raises(NotIdentifiableError, match="not identifiable"):
             access()
+
+
+def test_answers_are_the_same_for_latent_nodes_and_for_the_edges_that_stand_for_them():
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        graph = random_admg(rng)
+        outcome, treatment, given = random_query(rng, graph)
+        question = {"outcome": outcome, "treatment": treatment, "given": given}
+        projected, explicit = identify(graph, **question), identify(graph.canonical_dag(), **question)
+        assert explicit.identifiable == projected.identifiable
+        if explicit.identifiable:
+            assert (explicit.estimand, explicit.raw) == (projected.estimand, projected.raw)
+            assert explicit.trace.verify()
+        else:
+            assert explicit.witness.verify()
+
+
+def test_the_order_of_nodes_does_not_change_the_verdict():
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        graph = random_admg(rng)
+        outcome, treatment, given = random_query(rng, graph)
+        nodes = [str(node) for node in rng.permutation(graph.nodes)]
+        shuffled = ADMG(graph.directed_edges, graph.bidirected_edges, nodes=nodes)
+        question = {"outcome": outcome, "treatment": treatment, "given": given}
+        one, other = identify(graph, **question), identify(shuffled, **question)
+        assert one.identifiable == other.identifiable
+        if other.identifiable:
+            model = RandomModel(graph, seed)
+            assert largest_error(model, other.estimand, outcome, treatment, given) < 1e-9
 
 
 # Experiments at hand
@@ -205,6 +238,12 @@ def test_bad_questions_are_refused(query, options, error, match):
 def test_what_is_no_graph_is_refused():
     with pytest.raises(GraphError, match="networkx"):
         identify([("X", "Y")], EFFECT)
+
+
+def test_a_cyclic_graph_is_refused_with_its_cycle():
+    with pytest.raises(CycleError) as caught:
+        identify(nx.DiGraph([("X", "Y"), ("Y", "Z"), ("Z", "X")]), EFFECT)
+    assert set(caught.value.cycle) == {"X", "Y", "Z"}
 
 
 # Determinism

@@ -48,6 +48,17 @@ def test_terms_under_an_experiment_are_judged_in_the_experiment():
     assert simplified("Z -> X -> Y; Z <-> X", probability([Y], [Z])) == probability([Y], [Z])
 
 
+def test_an_experiment_closes_what_conditioning_would_open():
+    # Given X the collider Z -> X <-> Y would be open; under do(X) it is not there.
+    assert simplified("Z -> X <-> Y", probability([Y], [Z], do=[X])) == probability([Y], do=[X])
+    assert simplified("Z -> X <-> Y", probability([Y], [X, Z])) == probability([Y], [X, Z])
+
+
+def test_terms_that_do_not_form_a_joint_stay_apart():
+    formula = total([M], product([probability([M], [Y]), probability([Y], [M])]))
+    assert simplified("M -> Y", formula) == formula
+
+
 def test_a_mediator_is_summed_out_by_an_independence():
     formula = total([M], product([probability([Y], [M]), probability([M], [X])]))
     assert simplified("X -> M -> Y", formula) == probability([Y], [X])
