@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
-from typing import Any
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ __all__ = ["Separable"]
 
 #: Questions answered in one search: enough bits to be worth a step, few enough to fit a cache.
 _N_TOGETHER = 2048
+
+T = TypeVar("T")
 
 
 class Separable(MarkovProperty):
@@ -146,22 +148,25 @@ class Separable(MarkovProperty):
         >>> g.are_separated([("X", "Y"), ("X", "Y", "M"), ("X", ["M", "Y"])])
         array([False,  True, False])
         """
-        columns: dict[tuple[tuple[int, ...], tuple[int, ...]], int] = {}
-        asked: list[tuple[int, list[int]]] = []
+        ids = self._ids
+        columns: dict[tuple[int, ...], int] = {}
+        asked: list[int] = []
+        wanted: list[tuple[int, ...]] = []
         for query in queries:
             x, y, given = _parts(query)
-            sources, targets, conditions = self._disjoint(("`x`", x), ("`y`", y), ("`given`", given))
-            column = columns.setdefault((tuple(sources), tuple(conditions)), len(columns))
-            asked.append((column, targets))
-        keys = list(columns)
+            sources, targets, conditions = ids(x, "`x`"), ids(y, "`y`"), ids(given, "`given`")
+            if len({*sources, *targets, *conditions}) < len(sources) + len(targets) + len(conditions):
+                self._disjoint(("`x`", x), ("`y`", y), ("`given`", given))  # says which overlap
+            asked.append(columns.setdefault((len(sources), *sources, *conditions), len(columns)))
+            wanted.append(tuple(targets))
         found = [
-            self._connected_many(*zip(*keys[start : start + _N_TOGETHER], strict=True))
-            for start in range(0, len(keys), _N_TOGETHER)
+            self._connected_many([key[1 : 1 + key[0]] for key in keys], [key[1 + key[0] :] for key in keys])
+            for keys in _chunks(list(columns))
         ]
-        bits = [1 << bit for bit in range(min(len(keys), _N_TOGETHER))]
+        bits = [1 << bit for bit in range(min(len(columns), _N_TOGETHER))]
         answers = [
             not any(found[column // _N_TOGETHER][target] & bits[column % _N_TOGETHER] for target in targets)
-            for column, targets in asked
+            for column, targets in zip(asked, wanted, strict=True)
         ]
         return np.array(answers, dtype=bool)
 
@@ -221,7 +226,11 @@ class Separable(MarkovProperty):
         return connected_many(self._plain(), at, conditions)
 
 
-def _parts(query: Any) -> tuple[Nodes, Nodes, Nodes]:
+def _parts(query: Any) -> Sequence[Nodes]:
     if not isinstance(query, tuple | list) or len(query) not in (2, 3):
         raise GraphError(f"`queries` must be tuples (x, y) or (x, y, given), got {query!r}")
-    return query[0], query[1], query[2] if len(query) == 3 else ()
+    return query if len(query) == 3 else (*query, ())
+
+
+def _chunks(keys: list[T]) -> Iterator[list[T]]:
+    return (keys[start : start + _N_TOGETHER] for start in range(0, len(keys), _N_TOGETHER))

@@ -15,7 +15,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
-from itertools import combinations, islice
+from itertools import chain, combinations, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -357,7 +357,8 @@ class SeparatorSearch(Graph):
     def _disjoint(self, *arguments: tuple[str, Nodes]) -> list[list[int]]:
         """Return the indices of each argument; no node may be in two of them."""
         found = [self._ids(nodes, name) for name, nodes in arguments]
-        if len(set().union(*found)) == sum(map(len, found)):
+        together = [*chain(*found)]
+        if len(set(together)) == len(together):
             return found
         owner: dict[int, str] = {}
         for (name, _), indices in zip(arguments, found, strict=True):
