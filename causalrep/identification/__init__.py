@@ -2,6 +2,14 @@
 
 from causalrep.identification._adjustment import adjustment_sets, is_valid_adjustment
 from causalrep.identification._bounds import Bounds, TypeShare, bounds
+from causalrep.identification._bounds_interval import BoundsInterval
+from causalrep.identification._causes import tian_pearl_bounds
+from causalrep.identification._closed_forms import (
+    BoundsRange,
+    balke_pearl_bounds,
+    frechet_bounds,
+    manski_bounds,
+)
 from causalrep.identification._counterfactual import CounterfactualIdentification
 from causalrep.identification._domains import PopulationIdentification
 from causalrep.identification._expression import (
@@ -25,12 +33,16 @@ from causalrep.identification._instruments import (
     instruments,
     is_instrumental_set,
 )
+from causalrep.identification._lee import lee_bounds
 from causalrep.identification._linear import LinearIdentification, LinearStep, identify_linear
+from causalrep.identification._mediation import MediationCriteria, mediation_criteria
 from causalrep.identification._optimal import OptimalAdjustment, optimal_adjustment
+from causalrep.identification._paths import PathSpecificEffect, path_specific_effect
 from causalrep.identification._quantities import Quantity, QuantityIdentification, identify_quantity
 from causalrep.identification._query import Query, parse_query
 from causalrep.identification._result import Identification
 from causalrep.identification._selection import Dependence, SelectionBarrier, recover
+from causalrep.identification._sequential import sequential_adjustment
 from causalrep.identification._trace import Separation, Step, Trace
 from causalrep.identification._transport import Barrier, transport
 from causalrep.identification._witness import Hedge, Thicket, Undecided
@@ -38,6 +50,8 @@ from causalrep.identification._witness import Hedge, Thicket, Undecided
 __all__ = [
     "Barrier",
     "Bounds",
+    "BoundsInterval",
+    "BoundsRange",
     "Conflict",
     "CounterfactualIdentification",
     "Dependence",
@@ -51,8 +65,10 @@ __all__ = [
     "InstrumentalSet",
     "LinearIdentification",
     "LinearStep",
+    "MediationCriteria",
     "Number",
     "OptimalAdjustment",
+    "PathSpecificEffect",
     "PopulationIdentification",
     "PossibleEffects",
     "Probability",
@@ -70,7 +86,9 @@ __all__ = [
     "Undecided",
     "Variable",
     "adjustment_sets",
+    "balke_pearl_bounds",
     "bounds",
+    "frechet_bounds",
     "frontdoor_sets",
     "ida",
     "identify",
@@ -80,9 +98,15 @@ __all__ = [
     "instruments",
     "is_instrumental_set",
     "is_valid_adjustment",
+    "lee_bounds",
+    "manski_bounds",
+    "mediation_criteria",
     "optimal_adjustment",
     "parse_query",
-    "recover",
+    "path_specific_effect",
     "possible_parent_sets",
+    "recover",
+    "sequential_adjustment",
+    "tian_pearl_bounds",
     "transport",
 ]
