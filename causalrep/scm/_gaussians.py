@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import singledispatch
 
 import numpy as np
@@ -37,11 +37,12 @@ _FIT = 1e-7  # by how many standard deviations evidence may miss what other evid
 
 @dataclass(frozen=True)
 class LinearPart:
-    """A mechanism as coefficients of the parents, an intercept and a variance."""
+    """A mechanism as coefficients of the parents, an intercept, and a noise with variance and coefficient."""
 
     coefficients: Mapping[Hashable, float]
     intercept: float
     variance: float
+    loading: float = 1.0
 
 
 @singledispatch
@@ -87,7 +88,7 @@ def _(mechanism: Shifted) -> LinearPart | None:
     inner, delta = linear_part(mechanism.mechanism), as_array(mechanism.delta)
     if inner is None or delta.shape:
         return None
-    return LinearPart(inner.coefficients, inner.intercept + float(delta), inner.variance)
+    return replace(inner, intercept=inner.intercept + float(delta))
 
 
 def _with_noise(coefficients: Mapping[Hashable, float], intercept: float, law: NoiseLaw) -> LinearPart | None:
@@ -98,6 +99,40 @@ def _with_noise(coefficients: Mapping[Hashable, float], intercept: float, law: N
     if isinstance(law, Dirac) and not law.shape:
         return LinearPart(coefficients, intercept + law.value, 0.0)
     return None
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """The law of the noise given k observed values: a mean that is linear in them, one covariance.
+
+    Attributes
+    ----------
+    means : array of shape (k,)
+        What the values are without evidence.
+    gain : array of shape (d, k)
+        K, which takes what the values are above their means to the mean of the noise.
+    covariance : array of shape (d, d)
+        What is left of the noise's.
+    scale : array of shape (k,)
+        Standard deviations of the values (1 for one that is certain).
+    never : array of shape (k, r)
+        Directions in which the scaled values cannot move.
+    """
+
+    means: Floats
+    gain: Floats
+    covariance: Floats
+    scale: Floats
+    never: Floats
+
+    def noise_means(self, values: Floats) -> Floats:
+        """Return the mean of the noise for rows of values, shape (n, k), as an array of shape (n, d)."""
+        away = values - self.means
+        scaled = away / self.scale
+        residual = abs(scaled @ self.never)
+        if (residual > _FIT * np.maximum(1.0, abs(scaled).max(axis=1, initial=0.0))[:, None]).any():
+            raise ImpossibleEvidenceError("the model cannot give the observed values together")
+        return np.asarray(away @ self.gain.T)
 
 
 class GaussianEngine:
@@ -113,13 +148,18 @@ class GaussianEngine:
         Covariance of e.
     rows : mapping of int to int
         Row of each copy, by number.
+    sources : mapping of int to int
+        Entry of e that is the noise of a copy, by the number of the first copy that has it.
     """
 
-    def __init__(self, maps: Floats, means: Floats, noise: Floats, rows: Mapping[int, int]) -> None:
+    def __init__(
+        self, maps: Floats, means: Floats, noise: Floats, rows: Mapping[int, int], sources: Mapping[int, int]
+    ) -> None:
         self.maps = maps
         self.means = means
         self.noise = noise
         self.rows = rows
+        self.sources = sources
 
     @classmethod
     def build(
@@ -148,9 +188,17 @@ class GaussianEngine:
                 maps[row] += parts[number].coefficients[name] * maps[rows[parent]]
                 means[row] += parts[number].coefficients[name] * means[rows[parent]]
             if parts[number].variance > 0:
-                maps[row, sources[network.copies[number].source]] += 1.0
+                maps[row, sources[network.copies[number].source]] += parts[number].loading
         variances = {number: part.variance for number, part in parts.items()}
-        return cls(maps, means, _noise_covariance(network, sources, variances, own), rows)
+        return cls(maps, means, _noise_covariance(network, sources, variances, own), rows, sources)
+
+    def posterior(self, numbers: Sequence[int]) -> Posterior:
+        """Return the law of the noise given values of some copies, as a function of these values."""
+        seen = [self.rows[number] for number in numbers]
+        observed = self.maps[seen]
+        inverse, scale, never = _pseudo_inverse(observed @ self.noise @ observed.T)
+        gain = self.noise @ observed.T / scale @ inverse / scale
+        return Posterior(self.means[seen], gain, self.noise - gain @ observed @ self.noise, scale, never)
 
     def moments(self, numbers: Sequence[int], given: Mapping[int, float]) -> tuple[Floats, Floats]:
         """Return the mean and the covariance of some copies given the values of others.
@@ -162,17 +210,11 @@ class GaussianEngine:
         """
         of = [self.rows[number] for number in numbers]
         maps, mean = self.maps[of], self.means[of]
-        root = maps @ self.noise
-        covariance = root @ maps.T
-        if given:
-            seen = [self.rows[number] for number in given]
-            observed = self.maps[seen]
-            away = np.array(list(given.values())) - self.means[seen]
-            inverse, scale = _pseudo_inverse(observed @ self.noise @ observed.T, away)
-            gain = root @ observed.T / scale @ inverse
-            mean = mean + gain @ (away / scale)
-            covariance = covariance - gain @ (observed @ self.noise @ maps.T / scale[:, None])
-        return mean, covariance
+        if not given:
+            return mean, maps @ self.noise @ maps.T
+        law = self.posterior(list(given))
+        values = np.array([list(given.values())])
+        return mean + maps @ law.noise_means(values)[0], maps @ law.covariance @ maps.T
 
     def probability(
         self, event: Mapping[int, Sequence[Condition]], given: Mapping[int, float]
@@ -218,17 +260,14 @@ def _noise_covariance(
     return noise
 
 
-def _pseudo_inverse(covariance: Floats, away: Floats) -> tuple[Floats, Floats]:
-    """Return the pseudo-inverse of the correlations, and the scales, and check that `away` can occur."""
+def _pseudo_inverse(covariance: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the pseudo-inverse of the correlations, the scales, and the directions without variance."""
     scale = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     scale[scale == 0] = 1.0
     values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
-    kept = values > _RANK * max(1.0, values[-1])
-    residual = vectors[:, ~kept].T @ (away / scale)
-    if (abs(residual) > _FIT * max(1.0, float(abs(away / scale).max()))).any():
-        raise ImpossibleEvidenceError("the model cannot give the observed values together")
+    kept = values > _RANK * values.max(initial=1.0)
     inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
-    return inverse, scale
+    return inverse, scale, vectors[:, ~kept]
 
 
 def _mass(condition: Condition, mean: float, variance: float) -> float | None:

@@ -6,7 +6,7 @@ two things: noise for `n_draws` copies of each row, and the logarithms of their 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,12 @@ from causalrep.scm._arrays import as_array, is_numpy, to_numpy
 from causalrep.scm._couplings import Floats
 from causalrep.scm._draws import Clamp, draw
 from causalrep.scm._evidence import Evidence
+from causalrep.scm._gaussian_rows import gaussian_draws
+from causalrep.scm._gaussians import GaussianEngine
 from causalrep.scm._interventions import Fixed, Shifted
 from causalrep.scm._mechanism import Array, Mechanism, Noise
 from causalrep.scm._samples import Samples
-from causalrep.scm._worlds import World, unfold
+from causalrep.scm._worlds import Network, World, unfold
 from causalrep.utils import DataError, ImpossibleEvidenceError, RandomState, as_generator
 
 if TYPE_CHECKING:
@@ -140,6 +142,9 @@ def imagined(
             if clamp is not None:
                 clamps[network.index[0, node]] = clamp
     noise = {network.index[0, node]: _repeat(part, n_draws) for node, part in known.items()}
+    exact = None if known else _exact(model, network, clamps, wanted, evidence.n, n_draws, seed)
+    if exact is not None:
+        return WeightedDraws(Samples(exact), np.full((evidence.n, n_draws), 1 / n_draws))
     numbers = network.needed([*((1, node) for node in wanted), *_seen(model, evidence)])
     draws = draw(model, network, numbers, evidence.n * n_draws, seed, clamps, known=noise)
     weights = _normalised(draws.log_weights.reshape(evidence.n, n_draws))
@@ -148,6 +153,33 @@ def imagined(
     if uneven.any():
         warn_of_few(float(result.ess[uneven].min()), n_draws)
     return result
+
+
+def _exact(
+    model: SCM,
+    network: Network,
+    clamps: Mapping[int, Clamp],
+    wanted: Sequence[Hashable],
+    n: int,
+    n_draws: int,
+    seed: int,
+) -> dict[Hashable, Floats] | None:
+    """Return draws of a linear Gaussian model, or None if it is none."""
+    world = {network.index[0, node] for node in model.graph.nodes}
+    engine = GaussianEngine.build(
+        network, sorted({*world, *network.needed((1, v) for v in wanted)}), model._joints
+    )
+    if engine is None:
+        return None
+    seen = {}
+    for number, clamp in clamps.items():
+        values = to_numpy(clamp.values)[::n_draws]
+        if values.dtype.kind not in "biuf" or values.ndim > 1 or np.isinf(values).any():
+            return None
+        seen[number] = values.astype(np.float64)
+    asked = {node: network.index[1, node] for node in wanted}
+    draws = gaussian_draws(engine, network, list(asked.values()), seen, world, n, n_draws, seed)
+    return {node: draws[number] for node, number in asked.items()}
 
 
 def _seen(model: SCM, evidence: Evidence) -> list[tuple[int, Hashable]]:

@@ -1,6 +1,7 @@
 """Linear Gaussian models against the big joint Gaussian of noises and worlds, conditioned numerically."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import multivariate_normal, norm
 
@@ -255,3 +256,48 @@ def test_bad_questions_are_refused():
     law = JointNormal(["X", "Y"], np.eye(2))
     with pytest.raises(DataError, match="same JointNormal"):
         SCM(mechanisms={"X": Linear({}), "Y": Linear({"X": 1.0}, noise=Normal(0, 1))}, noise={"X": law})
+
+
+def test_rows_with_gaps_are_drawn_exactly():
+    """Draws of the noise follow its conditional law, row by row, whatever is missing."""
+    scm = LinearGaussianSCM(
+        np.array([[0, 0.8, -1.0], [0, 0, 2.0], [0, 0, 0]]),
+        [[1.0, 0.0, 0.4], [0.0, 1.0, 0.0], [0.4, 0.0, 0.5]],
+        names=["Z", "X", "Y"],
+    )
+    gaps = [[0.2, 1.0, 1.5], [np.nan, -0.5, 0.3], [np.nan, np.nan, -1.0], [0.4, np.nan, np.nan], [np.nan] * 3]
+    rows = pd.DataFrame(gaps, columns=["Z", "X", "Y"])
+    n = 20_000
+    draws = scm.counterfactual(rows, do={"X": 2.0}, n_draws=n, random_state=0)
+    assert draws.ess.tolist() == pytest.approx([n] * 5)
+    for i, row in rows.iterrows():
+        for node in ("Z", "X", "Y"):
+            values = draws.samples[node].reshape(5, n)[i]
+            mean = scm.counterfactual_expectation(node, do={"X": 2.0}, given=dict(row))
+            variance = scm.counterfactual_variance(node, do={"X": 2.0}, given=dict(row))
+            assert abs(values.mean() - mean) <= 4 * np.sqrt(variance / n) + 1e-9
+            # the standard error of a Gaussian variance is variance * sqrt(2 / n)
+            assert abs(values.var() - variance) <= 4 * variance * np.sqrt(2 / n) + 1e-9
+    np.testing.assert_array_equal(draws.samples["Z"].reshape(5, n)[0], 0.2)
+    other = scm.counterfactual(rows, do={"X": 5.0}, n_draws=n, random_state=0)
+    np.testing.assert_allclose(other.samples["Y"] - draws.samples["Y"], 6.0, atol=1e-9)  # the same noise
+
+
+def test_stochastic_interventions_on_rows_with_gaps():
+    scm = small()
+    rows = pd.DataFrame({"Y": [1.0, -1.0]})
+    n = 20_000
+    draws = scm.counterfactual(rows, do={"X": Normal(2.0, 3.0)}, n_draws=n, random_state=0)
+    for i, y in enumerate(rows["Y"]):
+        fixed = scm.counterfactual_expectation("Y", do={"X": 2.0}, given={"Y": y})
+        left = scm.counterfactual_variance("Y", do={"X": 2.0}, given={"Y": y}) + 4 * 9.0
+        values = draws.samples["Y"].reshape(2, n)[i]
+        assert abs(values.mean() - fixed) <= 4 * np.sqrt(left / n)
+        assert values.var() == pytest.approx(left, rel=4 * np.sqrt(2 / n))
+
+
+def test_rows_that_contradict_themselves():
+    scm = LinearGaussianSCM([[0, 2.0], [0, 0]], [1.0, 0.0], names=["X", "Y"])
+    rows = pd.DataFrame({"X": [1.0, 1.0], "Y": [2.0, 2.5]})
+    with pytest.raises(ImpossibleEvidenceError):
+        scm.counterfactual(rows, do={"X": 0.0}, n_draws=3, random_state=0)
