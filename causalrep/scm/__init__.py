@@ -48,6 +48,7 @@ from causalrep.scm._posterior import WeightedDraws
 from causalrep.scm._samples import Samples
 from causalrep.scm._scm import SCM
 from causalrep.scm._smoothed import Smoothed
+from causalrep.scm._warnings import ExtrapolationWarning
 
 __all__ = [
     "CPT",
@@ -64,6 +65,7 @@ __all__ = [
     "Equation",
     "Estimate",
     "Exponential",
+    "ExtrapolationWarning",
     "FlowRegression",
     "Function",
     "Gamma",

@@ -87,7 +87,7 @@ def _mlp(_: Kind) -> Learner:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    network = MLPRegressor((32, 32), early_stopping=True, max_iter=500, learning_rate_init=3e-3)
+    network = MLPRegressor((32, 32), early_stopping=True, max_iter=5000, learning_rate_init=3e-3)
     scaled = TransformedTargetRegressor(network, transformer=StandardScaler())
     return Regression(make_pipeline(StandardScaler(), scaled), name="mlp")
 

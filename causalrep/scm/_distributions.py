@@ -125,6 +125,14 @@ class _SciPy(_Repeated):
         """Variance of one number."""
         return float(self._law().var())
 
+    def cdf(self, value: ArrayLike) -> NDArray[np.float64]:
+        """Return the probability of at most each value, entry by entry."""
+        return np.asarray(self._law().cdf(value), dtype=np.float64)
+
+    def ppf(self, probability: ArrayLike) -> NDArray[np.float64]:
+        """Return the quantile at each probability, entry by entry."""
+        return np.asarray(self._law().ppf(probability), dtype=np.float64)
+
     def _log(self, value: NDArray[Any]) -> NDArray[Any]:
         law = self._law()
         return np.asarray(law.logpdf(value) if hasattr(law, "logpdf") else law.logpmf(value))

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from causalrep.scm._arrays import as_array, forwarded, is_numpy, to_numpy
 from causalrep.scm._conditions import Condition
 from causalrep.scm._couplings import Floats
-from causalrep.scm._interventions import Fixed, Shifted
+from causalrep.scm._interventions import Altered, Fixed
 from causalrep.scm._joint import JointNormal, log_normal
 from causalrep.scm._mechanism import Array, Mechanism, Noise
 from causalrep.scm._worlds import Copy, Network, unshifted
@@ -96,7 +96,7 @@ class _Drawing:
         for number in numbers:
             copy = self.network.copies[number]
             mechanism = copy.mechanism
-            if isinstance(mechanism, (Fixed, Shifted)):
+            if isinstance(mechanism, (Altered, Fixed)):
                 mechanism = mechanism.for_rows(self.n, self.model._template, copy.node)
             parents = {name: self.values[parent] for name, parent in copy.parents}
             clamp = self.clamps.get(number)

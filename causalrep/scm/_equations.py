@@ -280,6 +280,8 @@ def mechanisms_from_text(text: str) -> dict[Hashable, Mechanism]:
     known = [statement.target for statement in statements]
     for statement in statements:
         for name, token in statement.reads.items():
+            if name == statement.target:
+                raise token.error(f"{name!r} is defined by itself")
             if name not in known:
                 raise token.error(f"{name!r} is not defined in the text{suggestion(name, known)}")
     return {statement.target: _mechanism(statement) for statement in statements}

@@ -15,7 +15,7 @@ from causalrep.scm._mechanism import Array, Mechanism, Noise
 from causalrep.scm._mechanisms import Function, Root
 from causalrep.utils import DataError, GraphError
 
-__all__ = ["Fixed", "Look", "Shifted", "as_intervention", "as_shift", "targets_of"]
+__all__ = ["Altered", "Fixed", "Look", "Shifted", "as_intervention", "as_shift", "targets_of"]
 
 Look: TypeAlias = Callable[[Hashable], Array | None]
 """Tells what the values of a node look like: library, dtype and shape of one row."""
@@ -76,7 +76,52 @@ class Fixed(Mechanism):
         return new
 
 
-class Shifted(Mechanism):
+class Altered(Mechanism):
+    """A node whose own mechanism stays at work, with its own noise, and is altered.
+
+    Attributes
+    ----------
+    mechanism : Mechanism
+        What the node does by itself.
+    """
+
+    mechanism: Mechanism
+
+    @property
+    def parents(self) -> tuple[Hashable, ...] | None:
+        """The parents of the mechanism."""
+        return self.mechanism.parents
+
+    @property
+    def invertible(self) -> bool:
+        """As the mechanism."""
+        return self.mechanism.invertible
+
+    @property
+    def deterministic(self) -> bool:
+        """As the mechanism."""
+        return self.mechanism.deterministic
+
+    @property
+    def has_density(self) -> bool:
+        """As the mechanism."""
+        return self.mechanism.has_density
+
+    @property
+    def has_posterior(self) -> bool:
+        """Where the noise can be told."""
+        return self.invertible
+
+    def sample_noise(self, n: int, generator: np.random.Generator) -> Noise:
+        """Draw the mechanism's noise."""
+        return self.mechanism.sample_noise(n, generator)
+
+    def for_rows(self, n: int, look: Look, node: Hashable) -> Mechanism:
+        """Return the same with given values spread over n rows; see `Fixed.for_rows`."""
+        return self
+
+
+class Shifted(Altered):
     """A node whose own mechanism stays at work and whose value is then moved by `delta`.
 
     Parameters
@@ -103,26 +148,6 @@ class Shifted(Mechanism):
     def __repr__(self) -> str:
         return f"Shifted({self.mechanism!r}, {self.delta!r})"
 
-    @property
-    def parents(self) -> tuple[Hashable, ...] | None:
-        """The parents of the mechanism."""
-        return self.mechanism.parents
-
-    @property
-    def invertible(self) -> bool:
-        """As the mechanism."""
-        return self.mechanism.invertible
-
-    @property
-    def deterministic(self) -> bool:
-        """As the mechanism."""
-        return self.mechanism.deterministic
-
-    @property
-    def has_density(self) -> bool:
-        """As the mechanism."""
-        return self.mechanism.has_density
-
     def move(self, value: Array) -> Array:
         """Return what the shift makes of the mechanism's own value."""
         return value + self.delta
@@ -138,10 +163,6 @@ class Shifted(Mechanism):
     def log_prob(self, parents: Mapping[Hashable, Array], value: Array) -> Array:
         """Return the mechanism's log density at the value minus `delta`."""
         return self.mechanism.log_prob(parents, value - self.delta)
-
-    def sample_noise(self, n: int, generator: np.random.Generator) -> Noise:
-        """Draw the mechanism's noise."""
-        return self.mechanism.sample_noise(n, generator)
 
     def for_rows(self, n: int, look: Look, node: Hashable) -> Shifted:
         """Return the same with the shape of `delta` checked, in the library of the node's own values."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Self
 
@@ -30,6 +31,7 @@ class _Call:
         self, function: Callable[..., Array], parents: Sequence[Hashable] | None, extra: str
     ) -> None:
         self.function = function
+        self.by_row = False  # found out at the first call
         self.by_name = parents is None
         if parents is not None:
             self.parents = tuple(parents)
@@ -40,9 +42,45 @@ class _Call:
             self.takes_extra = extra in names
 
     def __call__(self, parents: Mapping[Hashable, Array], **extra: Array) -> Array:
+        columns = {name: parents[name] for name in self.parents}
+        if self.by_row:
+            return self._row_by_row(columns, extra)
+        try:
+            return self._once(columns, extra)
+        except (TypeError, ValueError):
+            if not self._takes_single_rows(columns, extra):
+                raise
+        warnings.warn(
+            f"{_name(self.function)} takes one row at a time, which is slow; write it for whole arrays "
+            "(numpy.where in the place of if, numpy in the place of math)",
+            stacklevel=2,
+        )
+        self.by_row = True
+        return self._row_by_row(columns, extra)
+
+    def _once(self, columns: Mapping[Hashable, Any], extra: Mapping[str, Any]) -> Any:
         if self.by_name:
-            return self.function(**{str(name): parents[name] for name in self.parents}, **extra)
-        return self.function(*(parents[name] for name in self.parents), **extra)
+            return self.function(**{str(name): column for name, column in columns.items()}, **extra)
+        return self.function(*columns.values(), **extra)
+
+    def _takes_single_rows(self, columns: Mapping[Hashable, Array], extra: Mapping[str, Array]) -> bool:
+        """Say whether two rows, one after the other, give numbers where whole arrays raised an error."""
+        parts = [*columns.values(), *extra.values()]
+        if not parts or not all(isinstance(part, np.ndarray) and part.ndim == 1 for part in parts):
+            return False
+        try:
+            values = [self._row(columns, extra, row) for row in range(min(2, len(parts[0])))]
+        except (TypeError, ValueError):
+            return False
+        return all(np.ndim(value) == 0 for value in values)
+
+    def _row(self, columns: Mapping[Hashable, Array], extra: Mapping[str, Array], row: int) -> Any:
+        single = {name: column[row] for name, column in columns.items()}
+        return self._once(single, {name: part[row] for name, part in extra.items()})
+
+    def _row_by_row(self, columns: Mapping[Hashable, Array], extra: Mapping[str, Array]) -> Array:
+        n = len(next(iter([*columns.values(), *extra.values()])))
+        return np.array([self._row(columns, extra, row) for row in range(n)])
 
 
 def argument_names(function: Callable[..., Array]) -> list[str]:

@@ -43,11 +43,20 @@ class Plan:
 
     @classmethod
     def make(
-        cls, graph: DAG, acted: Iterable[Hashable], shifted: Iterable[Hashable], wanted: Iterable[Hashable]
+        cls,
+        graph: DAG,
+        acted: Iterable[Hashable],
+        shifted: Iterable[Hashable],
+        wanted: Iterable[Hashable],
+        *,
+        altered: Iterable[Hashable] = (),
     ) -> Plan:
-        """Plan the descendants of the targets, as far as the wanted nodes need them."""
+        """Plan the descendants of the targets, as far as the wanted nodes need them.
+
+        Targets that are `altered` are replayed: they follow an alteration of their own mechanism.
+        """
         acted, shifted, wanted = set(acted), set(shifted), list(wanted)
-        targets = acted | shifted
+        targets = acted.union(shifted, altered)
         touched = targets.union(graph.descendants(list(targets)))
         needed = touched & set(wanted).union(graph.ancestors(wanted))
         order = tuple(node for node in graph.topological_order() if node in needed)

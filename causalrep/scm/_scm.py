@@ -21,7 +21,6 @@ causal inference", in *Probabilistic and Causal Inference*, ACM, 2022, doi:10.11
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
@@ -36,7 +35,8 @@ from causalrep.scm._effects import Effects
 from causalrep.scm._equations import EquationsMixin
 from causalrep.scm._evidence import Evidence
 from causalrep.scm._fit import FitMixin
-from causalrep.scm._interventions import Fixed, Look, Shifted, as_intervention, as_shift, targets_of
+from causalrep.scm._intervening import InterveningMixin
+from causalrep.scm._interventions import Altered, Fixed, Look, Shifted, as_intervention, as_shift, targets_of
 from causalrep.scm._joint import JointNormal, joint_laws
 from causalrep.scm._mechanism import Array, Mechanism, Noise, NoiseLaw
 from causalrep.scm._plan import Plan
@@ -56,7 +56,7 @@ from causalrep.utils import (
 __all__ = ["SCM"]
 
 
-class SCM(CorrelatedNoise, EquationsMixin, FitMixin, Queries, Effects):
+class SCM(CorrelatedNoise, EquationsMixin, FitMixin, InterveningMixin, Queries, Effects):
     """A structural causal model: a DAG with a mechanism at each node.
 
     Parameters
@@ -138,6 +138,7 @@ class SCM(CorrelatedNoise, EquationsMixin, FitMixin, Queries, Effects):
         self._mechanisms: dict[Hashable, Mechanism] = {node: given[node] for node in self._graph.nodes}
         self._parents = {node: tuple(self._graph.parents(node)) for node in self._graph.nodes}
         self._joints = joint_laws({} if noise is None else noise, self._mechanisms)
+        self._soft: frozenset[Hashable] = frozenset()
         self._factual: SCM = self
         self._templates: dict[Hashable, Array] = {}
 
@@ -237,7 +238,7 @@ class SCM(CorrelatedNoise, EquationsMixin, FitMixin, Queries, Effects):
         ready: dict[Hashable, Mechanism] = {}
         for node in nodes:
             mechanism = self._mechanisms[node]
-            if isinstance(mechanism, (Fixed, Shifted)):
+            if isinstance(mechanism, (Altered, Fixed)):
                 mechanism = mechanism.for_rows(n, like, node)
             ready[node] = mechanism
         return ready
@@ -251,8 +252,10 @@ class SCM(CorrelatedNoise, EquationsMixin, FitMixin, Queries, Effects):
 
     def _stream(self, node: Hashable) -> str:
         mechanism = self._mechanisms[node]
-        while isinstance(mechanism, Shifted):
+        while isinstance(mechanism, Altered):
             mechanism = mechanism.mechanism
+        if node in self._soft:
+            return "noise"
         return "noise" if mechanism is self._factual._mechanisms[node] else "do"
 
     def _upstream(self, nodes: list[Hashable]) -> list[Hashable]:
@@ -269,7 +272,16 @@ class SCM(CorrelatedNoise, EquationsMixin, FitMixin, Queries, Effects):
                 raise UnknownNameError(node, self._mechanisms, what=what)
         return [node for node in self._graph.nodes if node in set(asked)]
 
-    def do(self, interventions: Mapping[Hashable, Any] | None = None, /, **named: Any) -> Self:
+    def do(
+        self,
+        interventions: Mapping[Hashable, Any] | None = None,
+        /,
+        *,
+        edge: Any = None,
+        value: Any = None,
+        strict: bool = False,
+        **named: Any,
+    ) -> Self:
         """Return the model in which nodes no longer follow their mechanisms.
 
         Parameters
@@ -279,7 +291,15 @@ class SCM(CorrelatedNoise, EquationsMixin, FitMixin, Queries, Effects):
             the shape of one row; a `Distribution` to draw from, by a stream of its own; a policy,
             that is a function of other nodes by argument name, which may be any that are not
             descendants of the target and become its parents; or a `Mechanism`. For distinct
-            nodes, the order in which interventions are made does not matter.
+            nodes, the order in which interventions are made does not matter. Nodes that are called
+            ``edge`` or ``strict`` are named in the mapping.
+        edge : tuple of (parent, child), or list of them, optional
+            Edges along which the child sees `value` instead of the parent, which is left alone:
+            what is done to the first edge of a path is done along the path.
+        value : number or array, optional
+            What is seen along `edge`; without it, the value of a node that is called ``value``.
+        strict : bool, default=False
+            Raise where a target was intervened on before, instead of warning.
 
         Returns
         -------
@@ -293,12 +313,16 @@ class SCM(CorrelatedNoise, EquationsMixin, FitMixin, Queries, Effects):
         CycleError
             If a policy reads a descendant of its target.
         DataError
-            If a value has NaN in it.
+            If a value has NaN in it, or `edge` comes without `value`.
+        GraphError
+            If there is no such edge, or, under `strict`, a target was intervened on before.
 
         Warns
         -----
         UserWarning
             If a target was intervened on before: the last intervention counts.
+        ExtrapolationWarning
+            If a learned model never saw such a value.
 
         Examples
         --------
@@ -307,12 +331,12 @@ class SCM(CorrelatedNoise, EquationsMixin, FitMixin, Queries, Effects):
         >>> scm.do(X=lambda Z: Z > 0).graph.to_string()
         'Z -> X; X -> Y'
         """
+        if edge is None and value is not None:
+            named["value"] = value
         replaced = self._actions(targets_of(interventions, named))
         new = self._intervened(replaced)
-        for node in self.interventions:
-            if node in replaced:
-                warnings.warn(f"{node!r} was intervened on before; the last do counts", stacklevel=2)
-        return new
+        self._report_clash(replaced, strict=strict)
+        return new if edge is None else new._intervened(new._set_edges(edge, value))
 
     def shift(self, deltas: Mapping[Hashable, Any] | None = None, /, **named: Any) -> Self:
         """Return the model in which nodes follow their mechanisms and are then moved.
@@ -347,13 +371,16 @@ class SCM(CorrelatedNoise, EquationsMixin, FitMixin, Queries, Effects):
 
     def _actions(self, chosen: Mapping[Hashable, Any]) -> dict[Hashable, Mechanism]:
         self._known(chosen, what="do")
-        return {node: as_intervention(node, value) for node, value in chosen.items()}
+        actions = {node: as_intervention(node, value) for node, value in chosen.items()}
+        self._warn_outside(actions, stacklevel=4)
+        return actions
 
     def _shifts(self, deltas: Mapping[Hashable, Any]) -> dict[Hashable, Mechanism]:
         self._known(deltas, what="shift")
         return {node: as_shift(node, self._mechanisms[node], delta) for node, delta in deltas.items()}
 
-    def _intervened(self, replaced: Mapping[Hashable, Mechanism]) -> Self:
+    def _intervened(self, replaced: Mapping[Hashable, Mechanism], soft: Iterable[Hashable] = ()) -> Self:
+        """Return the model with mechanisms replaced; `soft` ones keep the stream of the node's own noise."""
         graph = rewired(self._graph, replaced)
         new = copy.copy(self)
         if new._factual is self:  # as it is now: `fit` changes a model, but not what was made from it
@@ -361,6 +388,8 @@ class SCM(CorrelatedNoise, EquationsMixin, FitMixin, Queries, Effects):
             new._factual._factual = new._factual
         new._graph = graph
         new._mechanisms = {**self._mechanisms, **replaced}
+        anew = [node for node, mechanism in replaced.items() if not isinstance(mechanism, Altered)]
+        new._soft = self._soft.difference(anew).union(soft)
         new._parents = {node: tuple(graph.parents(node)) for node in graph.nodes}
         return new
 
@@ -433,7 +462,7 @@ class SCM(CorrelatedNoise, EquationsMixin, FitMixin, Queries, Effects):
     def counterfactual(
         self,
         observed: Any,
-        do: Mapping[Hashable, Any] | None = None,
+        do: Mapping[Hashable, Any] | SCM | None = None,
         *,
         shift: Mapping[Hashable, Any] | None = None,
         nodes: Iterable[Hashable] | None = None,
@@ -451,8 +480,9 @@ class SCM(CorrelatedNoise, EquationsMixin, FitMixin, Queries, Effects):
         ----------
         observed : data frame, Samples or mapping of node to array
             The rows, n of them.
-        do : mapping of node to intervention, optional
-            As in `do`. A policy reads the counterfactual values of its arguments.
+        do : mapping of node to intervention, or SCM, optional
+            As in `do`. A policy reads the counterfactual values of its arguments. Or a model that was
+            made from this one by any interventions: ``scm.counterfactual(rows, do=scm.scale(X=2))``.
         shift : mapping of node to number or array, optional
             As in `shift`: the node takes the value that it would have taken, plus the delta.
         nodes : iterable of node, optional
@@ -496,6 +526,10 @@ class SCM(CorrelatedNoise, EquationsMixin, FitMixin, Queries, Effects):
         0  3.0  6.5
         """
         evidence = Evidence.read(observed)
+        if isinstance(do, SCM):
+            if shift or n_draws is not None:
+                raise DataError("`do` as a model takes neither `shift` nor `n_draws`")
+            return self._imagined_in(do, evidence, nodes, noise or {}, random_state)
         actions, shifts = self._actions(targets_of(do, {})), self._shifts(targets_of(shift, {}))
         known = {**self._carried(evidence), **self._checked_noise(noise or {}, evidence.n)}
         both = [node for node in actions if node in shifts]
@@ -507,6 +541,32 @@ class SCM(CorrelatedNoise, EquationsMixin, FitMixin, Queries, Effects):
             )
         world = self._intervened({**actions, **shifts})
         plan = Plan.make(world._graph, actions, shifts, self._known(nodes, what="`nodes`"))
+        return self._predicted(world, plan, evidence, known, random_state)
+
+    def _imagined_in(
+        self,
+        world: SCM,
+        evidence: Evidence,
+        nodes: Iterable[Hashable] | None,
+        noise: Mapping[Hashable, Noise],
+        random_state: RandomState,
+    ) -> Any:
+        """Return the rows as they would have been in a model that was made from this one."""
+        acted, altered = self._changes_in(world)
+        known = {**self._carried(evidence), **self._checked_noise(noise, evidence.n)}
+        wanted = self._known(nodes, what="`nodes`")
+        plan = Plan.make(world._graph, acted, (), wanted, altered=altered)
+        return self._predicted(world, plan, evidence, known, random_state)
+
+    def _predicted(
+        self,
+        world: SCM,
+        plan: Plan,
+        evidence: Evidence,
+        known: Mapping[Hashable, Noise],
+        random_state: RandomState,
+    ) -> Any:
+        """Abduct what the plan replays, act, and predict in the world."""
         plan.check(evidence)
         mechanisms = world._for_rows(plan.order, evidence.n, evidence.values.get)
         used = self._abducted(plan.replayed, evidence, known)

@@ -19,7 +19,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from causalrep.scm._interventions import Fixed, Shifted
+from causalrep.scm._interventions import Altered, Fixed
 from causalrep.scm._mechanism import Mechanism
 
 if TYPE_CHECKING:
@@ -112,8 +112,8 @@ def unfold(model: SCM, worlds: Sequence[World]) -> Network:
 
 
 def unshifted(mechanism: Mechanism) -> Mechanism:
-    """Return the mechanism inside any shifts."""
-    while isinstance(mechanism, Shifted):
+    """Return the mechanism inside any alterations."""
+    while isinstance(mechanism, Altered):
         mechanism = mechanism.mechanism
     return mechanism
 
