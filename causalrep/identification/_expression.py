@@ -378,39 +378,13 @@ def probability(
     do: Iterable[Variable] = (),
     domain: str = "",
 ) -> Expression:
-    """Return ``P(outcome | do, given)``; one where there is no outcome.
-
-    Parameters
-    ----------
-    outcome, given, do : iterable of Variable
-        Left of the bar, right of it, and what the experiment sets.
-    domain : str, default=""
-        The population.
-
-    Returns
-    -------
-    Expression
-        A `Probability`, or one.
-    """
+    """Return ``P(outcome | do, given)`` of a population; one where there is no outcome."""
     outcome = list(outcome)
     return Probability(outcome, given, do, domain) if outcome else ONE
 
 
 def total(over: Iterable[Variable], body: Expression) -> Expression:
-    """Return the sum of `body` over variables; nested sums become one.
-
-    Parameters
-    ----------
-    over : iterable of Variable
-        What to sum over; may be empty.
-    body : Expression
-        What to sum. It must mention all of `over`: a sum of a constant would count states.
-
-    Returns
-    -------
-    Expression
-        A `Sum`, or `body` itself.
-    """
+    """Return the sum of `body` over variables, all of which it mentions; nested sums become one."""
     over = list(over)
     if not over or body == ZERO:
         return body
@@ -420,18 +394,7 @@ def total(over: Iterable[Variable], body: Expression) -> Expression:
 
 
 def product(factors: Iterable[Expression]) -> Expression:
-    """Return the product of any number of factors, nested ones flattened.
-
-    Parameters
-    ----------
-    factors : iterable of Expression
-        None give one.
-
-    Returns
-    -------
-    Expression
-        A `Product`, or its only factor.
-    """
+    """Return the product of any number of factors, nested ones flattened; none give one."""
     flat: list[Expression] = []
     for factor in factors:
         flat += factor.factors if isinstance(factor, Product) else (factor,)
@@ -442,36 +405,14 @@ def product(factors: Iterable[Expression]) -> Expression:
 
 
 def fraction(numerator: Expression, denominator: Expression) -> Expression:
-    """Return the ratio of two formulas; the numerator where the denominator is one.
-
-    Parameters
-    ----------
-    numerator, denominator : Expression
-        What is divided, and by what.
-
-    Returns
-    -------
-    Expression
-        A `Fraction`, or simpler.
-    """
+    """Return the ratio of two formulas; the numerator where the denominator is one."""
     if denominator == ONE or numerator == ZERO:
         return numerator
     return ONE if numerator == denominator else Fraction(numerator, denominator)
 
 
 def difference(minuend: Expression, subtrahend: Expression) -> Expression:
-    """Return one formula minus another.
-
-    Parameters
-    ----------
-    minuend, subtrahend : Expression
-        What is subtracted from, and what.
-
-    Returns
-    -------
-    Expression
-        A `Difference`, or simpler.
-    """
+    """Return one formula minus another; zero where they are written the same."""
     if subtrahend == ZERO:
         return minuend
     return ZERO if minuend == subtrahend else Difference(minuend, subtrahend)
