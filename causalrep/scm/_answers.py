@@ -108,7 +108,11 @@ def answer(model: SCM, question: Question, n_samples: int, random_state: RandomS
         (c * _by_draws(term, network, columns, n_samples) for c, term in question.terms),
         start=np.zeros(n_samples),
     )
-    return weighted_mean(total, weights)
+    result = weighted_mean(total, weights)
+    if len(question.terms) == 1 and isinstance(question.terms[0][1], Event):
+        # where all draws agree their spread is zero, and a rare event may still be one they missed
+        return Estimate(result, max(result.se, 1 / result.ess), result.ess, result.n_samples)
+    return result
 
 
 def variance(
@@ -230,17 +234,17 @@ def _sampled(
         )
     weights = np.exp(draws.log_weights - largest)
     if question.given:
-        warn_of_few(effective_size(weights), n)
+        warn_of_few(effective_size(weights), n, stacklevel=6)
     return draws.values, weights
 
 
-def warn_of_few(ess: float, n: int) -> None:
+def warn_of_few(ess: float, n: int, *, stacklevel: int) -> None:
     """Warn if the effective number of draws is below 100 or below one in a hundred."""
     if ess < 100 or ess < 0.01 * n:
         warnings.warn(
             f"only {ess:.0f} of {n} draws carry the answer (effective sample size); "
             "the standard error is itself uncertain, draw more",
-            stacklevel=5,
+            stacklevel=stacklevel,
         )
 
 

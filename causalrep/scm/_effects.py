@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
-from causalrep.scm._answers import Event, Mean, Question, Term, answer
+from causalrep.scm._answers import Event, Mean, Question, Term
 from causalrep.scm._conditions import Condition, Equal, Where, as_condition
 from causalrep.scm._estimate import Estimate
 from causalrep.scm._queries import Asker, Mapped
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Effects"]
 
-Kind: TypeAlias = Literal["ATE", "ATT", "ETT", "ATC", "CDE", "NDE", "NIE", "PSE", "PN", "PS", "PNS"]
+Kind: TypeAlias = Literal["ATE", "TE", "ATT", "ETT", "ATC", "CDE", "NDE", "NIE", "PSE", "PN", "PS", "PNS"]
 Mediators: TypeAlias = Hashable | Iterable[Hashable] | Mapping[Hashable, Any] | None
 Edge: TypeAlias = tuple[Hashable, Hashable]
 
@@ -50,7 +50,7 @@ class Effects:
         ===========  ===================================================================
         kind         what it is
         ===========  ===================================================================
-        ATE          average treatment effect, ``E[Y_x - Y_x']``
+        ATE, TE      average treatment effect, the total one, ``E[Y_x - Y_x']``
         ATT, ETT     effect on the treated, ``E[Y_x - Y_x' | X = x]``
         ATC          effect on the controls, ``E[Y_x - Y_x' | X = x']``
         CDE          controlled direct effect, ``E[Y_{x, m} - Y_{x', m}]``
@@ -141,9 +141,7 @@ class Effects:
             raise DataError(f"`mediators` are of use to CDE, NDE and NIE, not to {kind}")
         asking = _Asking(asker, treatment, outcome, treated, control, event)
         question = _KINDS[kind](asking, mediators, paths)
-        conditions = {**asker.event(given, "given", 0), **question.given}
-        full = Question(question.worlds, question.terms, conditions)
-        return answer(asker.model, full, n_samples, random_state)
+        return asker(question.worlds, question.terms, {**asker.event(given, "given", 0), **question.given})
 
 
 class _Asking:
@@ -272,6 +270,7 @@ _Builder: TypeAlias = Callable[[_Asking, Mediators, Any], Question]
 
 _KINDS: dict[str, _Builder] = {
     "ATE": lambda a, _, __: a.total(),
+    "TE": lambda a, _, __: a.total(),
     "ATT": lambda a, _, __: a.total(a.treated),
     "ETT": lambda a, _, __: a.total(a.treated),
     "ATC": lambda a, _, __: a.total(a.control),

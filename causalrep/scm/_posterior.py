@@ -151,7 +151,7 @@ def imagined(
     uneven = weights.max(axis=1) > weights.min(axis=1) * (1 + 1e-12)
     result = WeightedDraws(Samples({node: draws.values[network.index[1, node]] for node in wanted}), weights)
     if uneven.any():
-        warn_of_few(float(result.ess[uneven].min()), n_draws)
+        warn_of_few(float(result.ess[uneven].min()), n_draws, stacklevel=4)
     return result
 
 

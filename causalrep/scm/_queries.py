@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from causalrep.scm._answers import Event, Function, Mean, Question, Term, answer, variance
@@ -308,8 +308,8 @@ class Asker:
 
     def __call__(
         self,
-        worlds: list[World],
-        terms: list[tuple[float, Term]],
+        worlds: Sequence[World],
+        terms: Sequence[tuple[float, Term]],
         given: Mapping[Place, Condition],
     ) -> Estimate:
         return answer(self.model, Question(worlds, terms, given), self.n_samples, self.random_state)

@@ -27,7 +27,8 @@ def check_effects(seed, n_nodes):
     rng, truth, states, scm, x, y = random_query(seed, n_nodes)
     w, seen = truth.weights, truth.world()
     on, off = truth.world({x: 1}), truth.world({x: 0})
-    assert scm.effect("ATE", x, y) == pytest.approx(w @ (on[y] - off[y]), abs=TOLERANCE)
+    for kind in ("ATE", "TE"):
+        assert scm.effect(kind, x, y) == pytest.approx(w @ (on[y] - off[y]), abs=TOLERANCE)
     for kinds, value in ((("ATT", "ETT"), 1), (("ATC",), 0)):
         law = truth.mass(seen, {x: value})
         for kind in kinds:

@@ -197,6 +197,26 @@ def test_few_effective_draws_are_announced():
     assert found.ess < 200
 
 
+def test_the_warning_points_at_the_question():
+    scm = SCM(mechanisms={"X": Normal(0, 1), "Y": AdditiveNoise(lambda X: X**3, Normal(0, 0.01))})
+    rows = pd.DataFrame({"Y": [8.0]})
+    for ask in (
+        lambda: scm.expectation("X", given={"Y": 8.0}, random_state=0, n_samples=5000),
+        lambda: scm.effect("ATE", "X", "Y", given={"Y": 8.0}, random_state=0, n_samples=5000),
+        lambda: scm.counterfactual(rows, do={"X": 0.0}, n_draws=5000, random_state=0),
+    ):
+        with pytest.warns(UserWarning, match="effective sample size") as caught:
+            ask()
+        assert caught[0].filename == __file__
+
+
+def test_events_that_no_draw_shows_are_not_taken_for_impossible():
+    scm = SCM(mechanisms={"X": Normal(0, 1), "Y": AdditiveNoise(lambda X: X**2, Normal(0, 0.1))})
+    found = scm.probability({"X": Interval(low=6), "Y": Interval(low=30)}, random_state=0, n_samples=1000)
+    assert found == 0
+    assert found.se == pytest.approx(0.001)
+
+
 def test_no_warning_where_the_weights_are_even():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
