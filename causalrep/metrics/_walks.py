@@ -141,15 +141,14 @@ class Walks:
         """Return where open walks arrive: by a tail, by an arrowhead, and by directed paths only.
 
         Walks in a member of the class, for all have the same separations, and never through the
-        source again. Directed paths are not counted among those by arrowheads.
+        source again. They turn at given colliders only: a path that is open because a descendant of a
+        collider is given is a walk down to that and back. Directed paths are not counted among those
+        by arrowheads.
         """
         parents, children, order = self._member_parents, self._member_children, self._order
         every = reduce(or_, source, 0)
         free = [every & ~row for row in given]
         back = [every & ~row for row in source]
-        opened = list(given)  # a collider is open where it, or a descendant, is given
-        for i in reversed(order):
-            opened[i] = _union(opened, children[i], opened[i])
         causal, onward = [0] * self.n_nodes, [0] * self.n_nodes
         for i in order:
             causal[i] = _union(onward, parents[i])
@@ -163,7 +162,7 @@ class Walks:
                 found = _union(turned, children[i]) & back[i]
                 if found != up[i]:
                     changed, up[i] = True, found
-                turned[i] = source[i] | up[i] & free[i] | (down[i] | causal[i]) & opened[i]
+                turned[i] = source[i] | up[i] & free[i] | (down[i] | causal[i]) & given[i]
             if changed:
                 for i in order:
                     down[i] = _union(spread, parents[i]) & back[i]
