@@ -224,34 +224,34 @@ def test_every_mag_and_pag_on_4_nodes_says_yes_iff_all_models_that_it_stands_for
     check_classes_of_mags(every_admg(4), list(questions(range(4), most=1)))
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_a_random_mag_answers_by_the_definition_on_paths(seed):
-    check_mag_by_definition(seed, 5)
+@pytest.mark.parametrize("seed", range(16))
+def test_a_random_mag_or_pag_answers_by_the_definition_on_paths(seed):
+    check_projections(seed, 5)
 
 
 @pytest.mark.slow
-def test_2000_random_mags_answer_by_the_definition_on_paths():
-    for seed in range(2000):
-        check_mag_by_definition(seed, 5 + seed % 3)
+def test_2000_random_mags_and_pags_answer_by_the_definition_on_paths():
+    assert sum(check_projections(seed, 5 + seed % 3) for seed in range(2000)) > 1000
 
 
-def check_mag_by_definition(seed, n_nodes):
+def check_projections(seed, n_nodes):
+    """Ask the MAG and the PAG of a random ADMG; return how many of the questions have an answer."""
     chance = random.Random(seed)
-    g = random_admg(chance, n_nodes)
+    g = random_admg(chance, n_nodes, directed=0.4, bidirected=0.15)
     apart = {
         (a, b)
         for a, b in combinations(g.nodes, 2)
         if any(g.is_separated(a, b, z) for z in subsets([v for v in g.nodes if v not in (a, b)]))
     }
     mag = mag_of(g, [(a, b, ()) for a, b in apart])
-    check_by_definition(mag, chance)
+    return sum(check_by_definition(kind, chance) for kind in (mag, mag.to_pag()))
 
 
 def check_by_definition(g, chance):
     *x, y = chance.sample(g.nodes, chance.choice([2, 2, 3]))
     rest = [v for v in g.nodes if v not in (*x, y)]
-    amenable, forbidden, others = Marked(g).adjustment(x, [y], hidden_causes=True)
     marked = Marked(g)
+    amenable, forbidden, others = marked.adjustment(x, [y], hidden_causes=True)
     valid = [
         set(z)
         for z in subsets(rest)
@@ -261,6 +261,7 @@ def check_by_definition(g, chance):
     minimal = [z for z in valid if not any(other < z for other in valid)]
     same_sets(adjustment_sets(g, x, y), minimal)
     assert len(adjustment_sets(g, x, y, "canonical")) == bool(valid)
+    return bool(valid)
 
 
 # Published examples
@@ -454,13 +455,17 @@ def test_a_graph_of_5000_nodes_needs_no_recursion():
 
 
 _REPORT = """
-from causalrep.graphs import DAG
-from causalrep.identification import adjustment_sets, optimal_adjustment
+from causalrep.graphs import ADMG, DAG
+from causalrep.identification import *
 edges = {("Z1", "X"), ("Z1", "W"), ("W", "Y"), ("X", "M"), ("M", "Y"), ("V", "X"), ("V", "Q"), ("Q", "Y")}
 g = DAG(edges)
 for kind in ("all", "minimal", "minimum", "optimal", "canonical", "parents"):
     print(adjustment_sets(g, {"X"}, {"Y"}, kind), adjustment_sets(g.to_cpdag(), "X", "Y", kind))
-print(optimal_adjustment(g, "X", "Y"))
+print(optimal_adjustment(g, "X", "Y"), possible_parent_sets(g.to_cpdag(), {"X", "Z1", "W"}))
+h = ADMG(edges | {("M", "N"), ("N", "Y")}, {("X", "Y"), ("V", "W"), ("Q", "Z1")})
+print(instruments(h, "X", "Y"), instrumental_sets(h, {"X", "W"}, "Y"), frontdoor_sets(g, {"X"}, {"Y"}, kind="all"))
+print(*identify_linear(h).steps, mediation_criteria(g, "X", {"M"}, "Y"), sequential_adjustment(g, {"X", "W"}, "Y"))
+print(path_specific_effect(h, {"X", "W"}, "Y", edges={("X", "M"), ("M", "N"), ("N", "Y"), ("W", "Y")}))
 """
 
 
