@@ -19,7 +19,7 @@ Value = str | bool | int | float | tuple[Any, ...]
 #: Attributes that a node has or has not.
 ROLES = ("exposure", "outcome", "adjusted", "latent", "selected")
 
-_NUMBER = r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)\s*"
+_NUMBER = r"\s*([+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]{1,3})?)\s*"
 _PLACE = re.compile(f"{_NUMBER},{_NUMBER}")
 
 

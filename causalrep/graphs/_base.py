@@ -117,11 +117,11 @@ class Graph(Exchangeable):
         return graph.with_attributes(kept, edges) if any(kept.values()) or edges else graph
 
     def _draft(self) -> Draft:
-        attributes = self._attributes or Attributes()
-        nodes = {node: {**attributes.nodes.get(node, {})} for node in self._nodes}
+        of_nodes, of_edges = self.attributes.nodes, self.attributes.edges
+        nodes = {node: {**of_nodes.get(node, {})} for node in self._nodes}
         for i in self._latent:
             nodes[self._nodes[i]]["latent"] = True
-        return Draft(nodes, [(*edge, attributes.edges.get(edge, {})) for edge in self._written()])
+        return Draft(nodes, [(*edge, of_edges.get(edge, {})) for edge in self._written()])
 
     def _written(self) -> list[tuple[Hashable, str, Hashable]]:
         return [(self._nodes[i], kind, self._nodes[j]) for i, kind, j in self._store.written()]
@@ -265,16 +265,16 @@ class Graph(Exchangeable):
         >>> g.with_attributes({"X": {"exposure": True}}, {("X", "Y"): {"weight": 0.5}}).attributes
         Attributes(nodes={'X': {'exposure': True}}, edges={('X', '->', 'Y'): {'weight': 0.5}})
         """
-        old = self.attributes
+        old_nodes, old_edges = self.attributes.nodes, self.attributes.edges
         of_nodes = {self._nodes[self._id(node, "`nodes`")]: found for node, found in nodes.items()}
         of_edges = {edge: edges[name] for name, edge in self._as_written(edges).items()} if edges else {}
         for node, found in of_nodes.items():
             if self._hides and "latent" in found:
                 raise GraphError(f"what is latent is said by the argument `latent`, got {node!r} in `nodes`")
-            of_nodes[node] = {**old.nodes.get(node, {}), **checked_attributes(found, node)}
+            of_nodes[node] = {**old_nodes.get(node, {}), **checked_attributes(found, node)}
         for edge, found in of_edges.items():
-            of_edges[edge] = {**old.edges.get(edge, {}), **checked_attributes(found, edge)}
-        merged = Attributes({**old.nodes, **of_nodes}, {**old.edges, **of_edges})
+            of_edges[edge] = {**old_edges.get(edge, {}), **checked_attributes(found, edge)}
+        merged = Attributes({**old_nodes, **of_nodes}, {**old_edges, **of_edges})
         return self._build(self._nodes, self._store, self._latent)._carrying(merged)
 
     def _as_written(self, edges: Iterable[Any]) -> dict[Any, tuple[Hashable, str, Hashable]]:

@@ -22,7 +22,7 @@ __all__ = ["parse", "write"]
 
 _NAMESPACE = "http://graphml.graphdrawing.org/xmlns"
 _LABEL = "integer_label"
-_REAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_REAL = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]+)?")
 _MAX_DIGITS = 4000  # Python itself refuses to read longer integers
 
 

@@ -15,7 +15,7 @@ from causalrep.graphs._tokens import Place
 
 __all__ = ["Network", "check_row", "number", "text_of"]
 
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]+)?")
 _MAX_ENTRIES = 2**26  # of one table: a short text must not ask for all the memory
 
 
