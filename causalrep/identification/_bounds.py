@@ -23,12 +23,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from causalrep.graphs import ADMG, DAG
+from causalrep.identification._bounds_interval import BoundsInterval, resampled_interval
 from causalrep.identification._joint import States, read_joints
 from causalrep.identification._problem import Problem, is_sharp
 from causalrep.identification._programme import Certificate, Solution
 from causalrep.identification._query import Query, as_query
 from causalrep.identification._targets import NAMED, Target, contrast_of, named_target, query_target
-from causalrep.utils import DataError, UnknownNameError
+from causalrep.utils import DataError, RandomState, UnknownNameError
 
 __all__ = ["Bounds", "TypeShare", "bounds"]
 
@@ -98,6 +99,58 @@ class Bounds:
             for solution in self._solutions
         )
         return lower, upper
+
+    def interval(
+        self, level: float = 0.95, *, n_resamples: int = 200, random_state: RandomState = None
+    ) -> BoundsInterval:
+        """Return an interval that covers the quantity, whichever value within the bounds it has.
+
+        Only for bounds from data: all tables must have been counted, not given as probabilities.
+
+        Parameters
+        ----------
+        level : float in (0, 1), default=0.95
+            The probability.
+        n_resamples : int, default=200
+            How often the data are drawn again; each takes two linear programmes.
+        random_state : int, Generator, RandomState or None, default=None
+            Seeds the draws.
+
+        Returns
+        -------
+        BoundsInterval
+            With `lower` and `upper`.
+
+        Raises
+        ------
+        DataError
+            If a table is not from data, or an argument is out of range.
+
+        Notes
+        -----
+        Where drawn tables contradict the graph or each other, constraints are met as nearly as some model
+        can. Bounds are maxima and minima of estimates, which biases them inwards and makes their
+        distribution less than normal where two are near each other; the mean of the draws corrects the
+        bias to first order.
+
+        References
+        ----------
+        .. [1] G. W. Imbens, C. F. Manski, "Confidence intervals for partially identified parameters",
+           Econometrica 72, 2004, doi:10.1111/j.1468-0262.2004.00555.x.
+        .. [2] J. Stoye, "More on confidence intervals for partially identified parameters",
+           Econometrica 77, 2009, doi:10.3982/ECTA7347.
+
+        Examples
+        --------
+        >>> from causalrep.graphs import ADMG
+        >>> from causalrep.identification import bounds
+        >>> data = {"X": [0, 0, 0, 1, 1, 1] * 50, "Y": [0, 0, 1, 0, 1, 1] * 50}
+        >>> b = bounds(ADMG([("X", "Y")], [("X", "Y")]), "ATE", data, treatment="X", outcome="Y")
+        >>> i = b.interval(n_resamples=20, random_state=0)
+        >>> i.lower < b.lower < b.upper < i.upper
+        True
+        """
+        return resampled_interval(self._problem, (self.lower, self.upper), level, n_resamples, random_state)
 
 
 def bounds(
