@@ -17,6 +17,7 @@ from functools import singledispatch
 import numpy as np
 from scipy.special import ndtr
 
+from causalrep.scm._alterations import EdgeSet, Scaled
 from causalrep.scm._arrays import as_array
 from causalrep.scm._conditions import Condition, Equal, Interval, OneOf
 from causalrep.scm._couplings import Floats
@@ -89,6 +90,26 @@ def _(mechanism: Shifted) -> LinearPart | None:
     if inner is None or delta.shape:
         return None
     return replace(inner, intercept=inner.intercept + float(delta))
+
+
+@linear_part.register
+def _(mechanism: Scaled) -> LinearPart | None:
+    inner, factor = linear_part(mechanism.mechanism), as_array(mechanism.factor)
+    if inner is None or factor.shape:
+        return None
+    times = float(factor)
+    coefficients = {name: times * weight for name, weight in inner.coefficients.items()}
+    return LinearPart(coefficients, times * inner.intercept, inner.variance, times * inner.loading)
+
+
+@linear_part.register
+def _(mechanism: EdgeSet) -> LinearPart | None:
+    inner, seen = linear_part(mechanism.mechanism), mechanism.values.items()
+    if inner is None or any(as_array(v).shape or as_array(v).dtype.kind not in "biuf" for _, v in seen):
+        return None
+    coefficients = dict(inner.coefficients)
+    moved = sum(coefficients.pop(name) * float(as_array(value)) for name, value in seen)
+    return replace(inner, coefficients=coefficients, intercept=inner.intercept + moved)
 
 
 def _with_noise(coefficients: Mapping[Hashable, float], intercept: float, law: NoiseLaw) -> LinearPart | None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from causalrep.scm._alterations import EdgeSet, Scaled, Tilted
 from causalrep.scm._arrays import as_array, check_rows, is_numpy
 from causalrep.scm._conditions import Condition
 from causalrep.scm._couplings import Coupling, Floats, gumbel_joint, interval_cells
@@ -132,6 +133,37 @@ def _(mechanism: Shifted, parents: Mapping[Hashable, States]) -> Tabulated | Non
     if inner is None or delta.shape or not inner.states.numeric:
         return None
     return Tabulated(States((inner.states.values + delta.item()).tolist()), inner.table, inner.coupling)
+
+
+@tabulate.register
+def _(mechanism: Scaled, parents: Mapping[Hashable, States]) -> Tabulated | None:
+    inner, factor = tabulate(mechanism.mechanism, parents), as_array(mechanism.factor)
+    if inner is None or factor.shape or not inner.states.numeric:
+        return None
+    return Tabulated(States((inner.states.values * factor.item()).tolist()), inner.table, inner.coupling)
+
+
+@tabulate.register
+def _(mechanism: EdgeSet, parents: Mapping[Hashable, States]) -> Tabulated | None:
+    values = {name: as_array(value) for name, value in mechanism.values.items()}
+    if any(value.shape for value in values.values()):
+        return None
+    seen = {name: States([value.item()]) for name, value in values.items()}
+    inner = tabulate(mechanism.mechanism, {**parents, **seen})
+    if inner is None:
+        return None
+    shape = (*(len(states) for states in parents.values()), len(inner.states))
+    return Tabulated(inner.states, inner.table.reshape(shape), inner.coupling)
+
+
+@tabulate.register
+def _(mechanism: Tilted, parents: Mapping[Hashable, States]) -> Tabulated | None:
+    inner = tabulate(mechanism.mechanism, parents)
+    if inner is None:
+        return None
+    second = mechanism.odds * inner.table[..., 1]
+    second = second / (inner.table[..., 0] + second)
+    return Tabulated(inner.states, np.stack([1 - second, second], axis=-1), inner.coupling)
 
 
 class TableEngine:

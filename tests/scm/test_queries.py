@@ -351,3 +351,38 @@ def test_impossible_rows_are_named():
         scm.counterfactual(rows, do={"X": 1}, n_draws=10, random_state=0)
     with pytest.raises(DataError, match="n_draws"):
         scm.counterfactual(rows, do={"X": 1}, n_draws=0)
+
+
+def test_altered_mechanisms_of_linear_models_stay_exact():
+    scm = linear()
+    for world, expected in (
+        (scm.scale(Y=3.0), 3 * (2.0 * 1.0 - 0.5)),
+        (scm.do(edge=("X", "Y"), value=4.0), 2.0 * 4.0 - 0.5),
+        (scm.shift(Y=1.0).scale(Y=2.0), 2 * (2.0 * 1.0 - 0.5 + 1.0)),
+    ):
+        found = world.expectation("Y", given={"X": 1.0, "Z": 0.5})
+        assert found.exact
+        assert found == pytest.approx(expected)
+    spread = linear().scale(Y=3.0).counterfactual_variance("Y", given={"X": 1.0, "Z": 0.5})
+    assert spread == pytest.approx(9 * 0.25)
+
+
+def test_altered_mechanisms_of_tables_stay_exact():
+    scm = SCM(
+        mechanisms={
+            "Z": Categorical([0.3, 0.7]),
+            "X": CPT([[0.8, 0.2], [0.4, 0.6]], ["Z"]),
+            "Y": lambda X, Z: 2 * X + Z,
+        }
+    )
+    assert scm.scale(Y=3).expectation("Y", do={"X": 1}) == pytest.approx(3 * 2.7)
+    cut = scm.do(edge=("X", "Y"), value=1).probability({"Y": 3})
+    assert cut.exact
+    assert cut == pytest.approx(0.7)
+    tilted = scm.incremental("X", odds=4.0)
+    found = tilted.probability({"X": 1}, given={"Z": 0})
+    assert found.exact
+    assert found == pytest.approx(4 * 0.2 / (0.8 + 4 * 0.2))
+    drawn = tilted.sample(40_000, random_state=0)
+    at = drawn["Z"] == 0
+    assert abs(drawn["X"][at].mean() - found) <= FOUR * 0.5 / math.sqrt(at.sum())
