@@ -12,7 +12,6 @@ from causalrep.graphs._base import Nodes, pairs_of
 from causalrep.graphs._directed import Directed
 from causalrep.graphs._equivalence import compelled_parents
 from causalrep.graphs._interventional import interventional_store
-from causalrep.graphs._node_set import NodeSet
 from causalrep.graphs._store import ARROW, TAIL, EdgeStore
 from causalrep.utils import GraphError
 
@@ -103,32 +102,6 @@ class DAG(Directed):
         for node, level in zip(self._nodes, depth, strict=True):
             levels[level].append(node)
         return tuple(tuple(level) for level in levels)
-
-    def markov_blanket(self, node: Hashable) -> NodeSet[Hashable]:
-        """Return the parents, the children and the children's other parents of `node`.
-
-        It is the smallest set that separates `node` from all other nodes.
-
-        Parameters
-        ----------
-        node : hashable
-            A node.
-
-        Returns
-        -------
-        NodeSet
-            In node order.
-
-        Examples
-        --------
-        >>> from causalrep.graphs import DAG
-        >>> DAG.from_string("A -> X -> Y <- B; B -> C").markov_blanket("X")
-        NodeSet(['A', 'Y', 'B'])
-        """
-        i = self._id(node, "`node`")
-        parents, children = self._store.lists(ARROW, TAIL), self._store.lists(TAIL, ARROW)
-        found = {*parents[i], *children[i]}.union(*(parents[child] for child in children[i]))
-        return self._labels(sorted(found - {i}))
 
     def to_admg(self) -> ADMG:
         """Return the same graph as an ADMG; latent nodes stay nodes.

@@ -15,21 +15,19 @@ References
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
-from itertools import chain, combinations, islice
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import chain, islice
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from causalrep.graphs._base import Graph, Nodes, closure
+from causalrep.graphs._base import Nodes, closure
 from causalrep.graphs._cuts import all_minimal_cuts, minimum_cut
+from causalrep.graphs._moral import Moral, moral_hubs
 from causalrep.graphs._node_set import NodeSet
 from causalrep.graphs._reachability import connected, moral_reach
-from causalrep.graphs._store import ARROW, TAIL, EdgeStore, flags
+from causalrep.graphs._store import TAIL, EdgeStore
 from causalrep.utils import GraphError
-
-if TYPE_CHECKING:
-    from causalrep.graphs._mag import MAG
 
 __all__ = ["SeparatorSearch"]
 
@@ -45,12 +43,8 @@ class _Question(NamedTuple):
     allowed: NDArray[np.uint8]
 
 
-class SeparatorSearch(Graph):
+class SeparatorSearch(Moral):
     """A graph in which sets can be sought that separate nodes from nodes."""
-
-    def _plain(self) -> EdgeStore:
-        """Return edges without undecided marks that have the separations of this graph."""
-        return self._store
 
     def find_separator(
         self, x: Nodes, y: Nodes, *, include: Nodes = (), restrict: Nodes | None = None
@@ -223,7 +217,7 @@ class SeparatorSearch(Graph):
                 raise GraphError(f"`weights` must be finite numbers above zero, got {weight!r} for {node!r}")
             cost[self._id(node, "`weights`")] = weight
         cut = minimum_cut(
-            _moral_hubs(ask.store, ask.anteriors.tobytes(), ask.required),
+            moral_hubs(ask.store, ask.anteriors.tobytes(), ask.required),
             ask.sources,
             ask.targets,
             _usable(ask).tobytes(),
@@ -287,55 +281,12 @@ class SeparatorSearch(Graph):
         """
         ask = self._question(x, y, include, restrict)
         cuts = all_minimal_cuts(
-            _moral_hubs(ask.store, ask.anteriors.tobytes(), ask.required),
+            moral_hubs(ask.store, ask.anteriors.tobytes(), ask.required),
             ask.sources,
             ask.targets,
             _usable(ask).tobytes(),
         )
         return (self._labels(sorted({*cut, *ask.required})) for cut in islice(cuts, limit))
-
-    def moralize(self) -> MAG:
-        """Return the moral graph: undirected edges between nodes that nothing separates within the graph.
-
-        Two nodes are adjacent iff an edge joins them or a path all of whose inner nodes are colliders,
-        such as a common child: just if all other nodes together do not separate them. For a graph with
-        bidirected edges it is also called the augmented graph.
-
-        Returns
-        -------
-        MAG
-            With undirected edges only, so that its separations are those of an undirected graph.
-
-        Raises
-        ------
-        GraphError
-            If a graph that stands for a class has no member.
-
-        References
-        ----------
-        .. [1] S. L. Lauritzen, D. J. Spiegelhalter, "Local computations with probabilities on graphical
-           structures and their application to expert systems", JRSS B 50, 1988,
-           doi:10.1111/j.2517-6161.1988.tb01721.x.
-        .. [2] T. Richardson, P. Spirtes, "Ancestral graph Markov models", Annals of Statistics 30, 2002,
-           doi:10.1214/aos/1031689015 (section 3.3).
-
-        Examples
-        --------
-        >>> from causalrep.graphs import DAG
-        >>> DAG.from_string("X -> C <- Y; C -> D").moralize()
-        MAG.from_string('X -- C; X -- Y; C -- Y; C -- D')
-        """
-        from causalrep.graphs._mag import MAG
-
-        store = self._plain()
-        every = flags(len(self), range(len(self)))
-        hubs = _moral_hubs(store, every, [])
-        pairs = set(store.pairs(TAIL, TAIL))
-        for clique in hubs[len(self) :]:
-            pairs.update(combinations(clique, 2))
-        ends = sorted(pairs)
-        left, right, tails = [i for i, _ in ends], [j for _, j in ends], [TAIL] * len(ends)
-        return MAG._build(self._nodes, EdgeStore(len(self), left, right, tails, tails))
 
     def _question(self, x: Nodes, y: Nodes, include: Nodes, restrict: Nodes | None) -> _Question:
         sources, targets, required = self._disjoint(("`x`", x), ("`y`", y), ("`include`", include))
@@ -372,36 +323,3 @@ class SeparatorSearch(Graph):
 
 def _usable(ask: _Question) -> NDArray[np.uint8]:
     return ask.anteriors & ask.allowed
-
-
-def _moral_hubs(store: EdgeStore, within: bytes | bytearray, removed: list[int]) -> list[list[int]]:
-    """Return the moral graph of the nodes `within` as neighbour lists, some removed, in linear size.
-
-    In place of the clique of a district and its parents stands one more node, a hub, joined to them.
-    """
-    present = [node for node in range(store.n_nodes) if within[node]]
-    gone = flags(store.n_nodes, removed)
-    neighbours: list[list[int]] = [
-        [j for j in row if not gone[j]] if within[i] and not gone[i] else []
-        for i, row in enumerate(store.lists(TAIL, TAIL))
-    ]
-    parents, siblings = store.lists(ARROW, TAIL), store.lists(ARROW, ARROW)
-    placed = bytearray(store.n_nodes)
-    for start in present:
-        if placed[start]:
-            continue
-        placed[start] = 1
-        district = [start]
-        for node in district:  # grows while it is read
-            new = [i for i in siblings[node] if within[i] and not placed[i]]
-            for i in new:
-                placed[i] = 1
-            district += new
-        family = {*district, *(parent for node in district for parent in parents[node])}
-        members = sorted(node for node in family if not gone[node])
-        if len(members) > 1:
-            hub = len(neighbours)
-            neighbours.append(members)
-            for node in members:
-                neighbours[node].append(hub)
-    return neighbours

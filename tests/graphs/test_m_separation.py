@@ -197,6 +197,17 @@ def test_two_nodes_are_adjacent_in_the_moral_graph_iff_all_others_do_not_separat
         assert (y in moral.adjacent(x)) != g.is_separated(x, y, rest)
 
 
+@given(dags(max_nodes=5) | admgs(max_nodes=5) | mags())
+def test_the_markov_blanket_is_the_smallest_set_that_separates_from_the_rest(g):
+    for node in g:
+        blanket = g.markov_blanket(node)
+        assert node not in blanket
+        assert g.is_separated(node, [v for v in g if v != node and v not in blanket], blanket)
+        for left_out in blanket:
+            smaller = blanket - {left_out}
+            assert not g.is_separated(node, [v for v in g if v != node and v not in smaller], smaller)
+
+
 def test_a_class_has_one_moral_graph():
     for seed in range(20):
         g = random_graph("DAG", seed)
