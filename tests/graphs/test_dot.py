@@ -1,9 +1,10 @@
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from causalrep.graphs import DAG, PDAG
 from causalrep.utils import GraphError, ParseError
-from tests.strategies import dags, pdags
+from tests.strategies import dags, pags, pdags
 
 
 @given(dags())
@@ -97,3 +98,37 @@ def test_a_mistake_is_located(text, line, column, message):
 def test_a_label_that_text_cannot_carry_points_to_json():
     with pytest.raises(GraphError, match="to_json"):
         DAG([(("X", -1), "Y")]).to_dot()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # pydot calls pyparsing by older names
+@settings(max_examples=15)
+@given(pags(labels=st.text("abX Y", min_size=1, max_size=3), max_nodes=4))
+def test_pydot_reads_the_same_edges_and_marks(g):
+    pydot = pytest.importorskip("pydot")
+    (theirs,) = pydot.graph_from_dot_data(g.to_dot())
+    shapes = {"normal": "arrow", "odot": "circle", "none": "tail"}
+    edges = {}
+    for edge in theirs.get_edges():
+        u, v = edge.get_source().strip('"'), edge.get_destination().strip('"')
+        found = edge.get_attributes()
+        alone = {"none": ("none", "none"), None: ("none", "normal")}.get(found.get("dir"))
+        tail, head = alone or (found["arrowtail"], found["arrowhead"])
+        edges[u, v] = shapes[tail], shapes[head]
+    assert edges == {(u, v): (g.mark(v, u), g.mark(u, v)) for u, _, v in g.edges}
+
+
+def test_attributes_are_numbers_truth_values_or_texts():
+    g = DAG.from_dot(
+        "digraph { node [shape=box]; A -> B [w=1.0]; "
+        'A [pos="1,2.5", w=-.5, n=3, flag=true, note="3", latent=true] }'
+    )
+    assert g.latent == {"A"}
+    assert g.attributes.nodes == {"A": {"pos": (1.0, 2.5), "w": -0.5, "n": 3, "flag": True, "note": "3"}}
+    assert type(g.attributes.nodes["A"]["n"]) is int
+    assert g.attributes.edges == {("A", "->", "B"): {"w": 1.0}}
+
+
+def test_the_attributes_that_say_marks_are_not_free():
+    g = DAG.from_string("A -> B").with_attributes(edges={("A", "B"): {"dir": "back"}})
+    with pytest.raises(GraphError, match="to_dot uses the attribute 'dir' itself"):
+        g.to_dot()
