@@ -112,11 +112,13 @@ class PartialOrientation:
             return True
         if not self.children[a].isdisjoint(into_b):  # R2: a -> c -> b
             return True
-        spokes = list(self.undecided[a] & into_b)  # R3: a -- c -> b, a -- d -> b, c and d not adjacent
-        if any(d not in self.adjacent[c] for k, c in enumerate(spokes) for d in spokes[:k]):
+        # R3: a -- c -> b, a -- d -> b, c and d not adjacent
+        spokes = self.undecided[a] & into_b
+        if any(len(spokes & self.adjacent[c]) < len(spokes) - 1 for c in spokes):
             return True
         # R4: a -- d -> c -> b, a and c adjacent, d and b not
-        return any(not (self.parents[c] & self.undecided[a]) <= near_b for c in into_b & self.adjacent[a])
+        far = self.undecided[a] - near_b - {b}
+        return bool(far) and any(not self.parents[c].isdisjoint(far) for c in into_b & self.adjacent[a])
 
     def touched_by(self, a: int, b: int) -> Iterator[tuple[int, int]]:
         """Yield the undecided edges that the new a -> b may have given a rule to fire on."""
