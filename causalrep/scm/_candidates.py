@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from causalrep.scm._classifiers import Classification, CountRegression, Table
+from causalrep.scm._classifiers import Classification, CountRegression, Logistic, Table
 from causalrep.scm._encoding import is_categorical
 from causalrep.scm._flow import FlowRegression
 from causalrep.scm._learner import Learner, Rows
@@ -53,11 +53,7 @@ def _line(kind: Kind) -> Learner:
 
 
 def _logistic(_: Kind) -> Learner:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    return Classification(make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)), name="logistic")
+    return Classification(Logistic(), name="logistic")
 
 
 def boosting(kind: Kind) -> Learner:
@@ -87,7 +83,9 @@ def _mlp(_: Kind) -> Learner:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    network = MLPRegressor((32, 32), early_stopping=True, max_iter=5000, learning_rate_init=3e-3)
+    network = MLPRegressor(
+        hidden_layer_sizes=(32, 32), early_stopping=True, max_iter=5000, learning_rate_init=3e-3
+    )
     scaled = TransformedTargetRegressor(network, transformer=StandardScaler())
     return Regression(make_pipeline(StandardScaler(), scaled), name="mlp")
 

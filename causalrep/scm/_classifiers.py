@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -128,6 +129,51 @@ class Classified(StateMechanism):
         told = np.zeros((len(X), len(self.states)))
         told[:, np.asarray(self.classifier.classes_, dtype=np.intp)] = self.classifier.predict_proba(X)
         return (1 - self.floor) * told + self.floor * self.prior
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """A logistic or multinomial regression as plain arrays.
+
+    Attributes
+    ----------
+    weights : array of shape (width, k)
+        Coefficients.
+    intercepts : array of shape (k,)
+        Intercepts.
+    classes_ : array of shape (k,)
+        Codes of the states.
+    """
+
+    weights: Floats
+    intercepts: Floats
+    classes_: NDArray[np.intp]
+
+    def predict_proba(self, X: Floats) -> Floats:
+        """Return the probabilities of each row, shape (n, k)."""
+        return np.asarray(special.softmax(X @ self.weights + self.intercepts, axis=1))
+
+
+class Logistic:
+    """Logistic or multinomial regression on standardised columns, kept as `Softmax`."""
+
+    def fit(self, X: Floats, codes: NDArray[np.intp]) -> Softmax:
+        """Return the regression fitted with a slight ridge."""
+        from sklearn.linear_model import LogisticRegression
+
+        centre, spread = X.mean(axis=0), X.std(axis=0)
+        spread = np.where(spread > 0, spread, 1.0)
+        fitted = LogisticRegression(max_iter=1000).fit((X - centre) / spread, codes)
+        coefficients, intercepts = fitted.coef_, fitted.intercept_
+        if len(fitted.classes_) == 2:  # one column of scores for two classes
+            coefficients = np.vstack([np.zeros_like(coefficients), coefficients])
+            intercepts = np.concatenate([[0.0], intercepts])
+        weights = (coefficients / spread).T
+        return Softmax(weights, intercepts - centre @ weights, np.asarray(fitted.classes_, dtype=np.intp))
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return no parameters: scikit-learn's way to clone it."""
+        return {}
 
 
 class Classification(Learner):

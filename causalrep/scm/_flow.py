@@ -29,14 +29,23 @@ class Flow(Mechanism):
     ----------
     flow : zuko.flows.Flow
         A flow of one feature, whose context are the standardised parents.
+    shape : tuple of (int, int, tuple of int)
+        Number of context columns, bins, and widths of the network.
     encoding : Encoding
         How the parents become a matrix.
     scaling : tuple of arrays
         Mean and deviation of the encoded parents, and of the value.
     """
 
-    def __init__(self, flow: Any, encoding: Encoding, scaling: tuple[Floats, Floats, float, float]) -> None:
+    def __init__(
+        self,
+        flow: Any,
+        shape: tuple[int, int, tuple[int, ...]],
+        encoding: Encoding,
+        scaling: tuple[Floats, Floats, float, float],
+    ) -> None:
         self.flow = flow
+        self.shape = shape
         self.encoding = encoding
         self.scaling = scaling
 
@@ -47,6 +56,26 @@ class Flow(Mechanism):
     def parents(self) -> tuple[Hashable, ...]:
         """The columns of the encoding."""
         return self.encoding.names
+
+    def taken_apart(self) -> dict[str, Any]:
+        """Return the arguments of `put_together`: shape and weights."""
+        weights = {name: value.numpy() for name, value in self.flow.state_dict().items()}
+        return {"shape": self.shape, "weights": weights, "encoding": self.encoding, "scaling": self.scaling}
+
+    @classmethod
+    def put_together(
+        cls,
+        shape: tuple[int, int, tuple[int, ...]],
+        weights: Mapping[str, Any],
+        encoding: Encoding,
+        scaling: tuple[Floats, Floats, float, float],
+    ) -> Flow:
+        """Return the flow of a given shape with given weights."""
+        import torch
+
+        flow = made(*shape)
+        flow.load_state_dict({name: torch.as_tensor(value) for name, value in weights.items()})
+        return cls(flow, shape, encoding, scaling)
 
     def _through(self, parents: Mapping[Hashable, Array], x: Array, way: str) -> tuple[Floats, Floats]:
         """Return the transformed column and the log slope, block by block."""
@@ -86,6 +115,13 @@ class Flow(Mechanism):
         return generator.normal(size=n)
 
 
+def made(n_context: int, bins: int, hidden: tuple[int, ...]) -> Any:
+    """Return a fresh neural spline flow of one feature, in double precision."""
+    import zuko
+
+    return zuko.flows.NSF(1, n_context, transforms=1, bins=bins, hidden_features=hidden).double()
+
+
 class FlowRegression(Learner):
     """Maximum likelihood for a conditional neural spline flow (package zuko, on Torch).
 
@@ -113,7 +149,6 @@ class FlowRegression(Learner):
     def fit(self, rows: Rows, seed: int) -> Flow:
         """Return the mechanism; see `Learner.fit`."""
         import torch
-        import zuko
 
         X, y = rows.matrix, rows.value.astype(np.float64)
         spread = np.where(X.std(axis=0) > 0, X.std(axis=0), 1.0)
@@ -121,10 +156,10 @@ class FlowRegression(Learner):
         context = torch.as_tensor((X - scaling[0]) / spread, dtype=torch.float64)
         target = torch.as_tensor((y - scaling[2]) / scaling[3], dtype=torch.float64)[:, None]
         with torch_rng(seed):
-            flow = zuko.flows.NSF(1, X.shape[1], transforms=1, bins=self.bins, hidden_features=self.hidden)
-            flow = flow.double()
+            shape = X.shape[1], self.bins, self.hidden
+            flow = made(*shape)
             self._train(flow, context, target)
-        return Flow(flow, rows.encoding, scaling)
+        return Flow(flow, shape, rows.encoding, scaling)
 
     def _train(self, flow: Any, context: torch.Tensor, target: torch.Tensor) -> None:
         """Minimise the negative log-likelihood, and keep the weights that did best on a tenth of the rows."""

@@ -54,7 +54,7 @@ class LocationScale(Mechanism):
 
     @property
     def parents(self) -> tuple[Hashable, ...]:
-        """The nodes that the functions read."""
+        """The nodes that the functions read, in order."""
         return self._parents
 
     def _columns(self, parents: Mapping[Hashable, Array]) -> list[Array]:

@@ -43,6 +43,7 @@ from causalrep.scm._plan import Plan
 from causalrep.scm._posterior import imagined
 from causalrep.scm._queries import Queries
 from causalrep.scm._samples import Samples
+from causalrep.scm._save import SaveMixin
 from causalrep.utils import (
     CausalRepError,
     DataError,
@@ -56,7 +57,7 @@ from causalrep.utils import (
 __all__ = ["SCM"]
 
 
-class SCM(CorrelatedNoise, EquationsMixin, FitMixin, InterveningMixin, Queries, Effects):
+class SCM(CorrelatedNoise, EquationsMixin, FitMixin, InterveningMixin, SaveMixin, Queries, Effects):
     """A structural causal model: a DAG with a mechanism at each node.
 
     Parameters
