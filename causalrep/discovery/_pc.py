@@ -2,45 +2,26 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
-from collections.abc import Hashable
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from causalrep.discovery._constraint_search import ConflictWarning, ConstraintSearch, checked_knowledge
 from causalrep.discovery._knowledge import Constraints, Knowledge
-from causalrep.discovery._orientation import Conflict, find_evidence, orient_edges
-from causalrep.discovery._search import CanonicalTest, Ints
-from causalrep.discovery._separating_sets import SeparatingSets
-from causalrep.discovery._skeleton import Skeleton, find_skeleton
+from causalrep.discovery._orientation import find_evidence, orient_edges
+from causalrep.discovery._search import CanonicalTest
+from causalrep.discovery._skeleton import find_skeleton
 from causalrep.graphs import PDAG
 from causalrep.independence import CITest
-from causalrep.independence._arrays import canonical_order, move_to_device, namespace_of
-from causalrep.independence._registry import TESTS
-from causalrep.utils import DataError, GraphError, UnknownNameError
+from causalrep.independence._arrays import canonical_order
+from causalrep.utils import GraphError
 
-__all__ = ["PC", "ConflictWarning"]
-
-
-class ConflictWarning(UserWarning):
-    """Knowledge contradicts what a search has found; knowledge won.
-
-    Attributes
-    ----------
-    conflicts : tuple of Conflict
-        What was overruled.
-    """
-
-    def __init__(self, message: str, conflicts: tuple[Conflict, ...]) -> None:
-        super().__init__(message)
-        self.conflicts = conflicts
+__all__ = ["PC"]
 
 
-class PC(BaseEstimator):  # type: ignore[misc]
+class PC(ConstraintSearch):
     """Learn the equivalence class of a causal graph by tests of conditional independence.
 
     It first finds the adjacencies, removing pairs that some set of neighbours makes independent, then the
@@ -230,7 +211,7 @@ class PC(BaseEstimator):  # type: ignore[misc]
         PDAG.from_string('X -> M; M -> Y')
         """
         check_is_fitted(self)
-        constraints = Constraints(_checked_knowledge(knowledge), self._names)
+        constraints = Constraints(checked_knowledge(knowledge), self._names)
         adjacency = self._skeleton.adjacency
         for wrong, text in (
             (
@@ -256,71 +237,3 @@ class PC(BaseEstimator):  # type: ignore[misc]
                 ConflictWarning(f"the knowledge overrules what the data show: {list(new)}", new), stacklevel=2
             )
         return graph
-
-    def _check_parameters(self) -> None:
-        if not isinstance(self.alpha, (int, float, np.number)) or not 0.0 < float(self.alpha) < 1.0:
-            raise DataError(f"`alpha` must be in (0, 1), got {self.alpha!r}")
-        if self.max_cond is not None and (
-            not isinstance(self.max_cond, (int, np.integer)) or self.max_cond < 0
-        ):
-            raise DataError(f"`max_cond` must be a non-negative integer or None, got {self.max_cond!r}")
-        rules = ("max_p", "standard")
-        if self.collider_rule not in rules:
-            raise UnknownNameError(self.collider_rule, rules, what="`collider_rule`")
-        _checked_knowledge(self.knowledge)
-
-    def _fitted_test(self, X: Any) -> tuple[CITest, tuple[Hashable, ...], tuple[Hashable, ...]]:
-        """Return the test, the names of its columns in its order, and the names as the user has them."""
-        if isinstance(self.test, str):
-            if self.test not in TESTS:
-                raise UnknownNameError(self.test, tuple(TESTS), what="`test`")
-            test: CITest = TESTS[self.test]()
-        elif isinstance(self.test, CITest):
-            test = self.test
-        else:
-            raise TypeError(f"`test` must be a name or a CITest object, got {self.test!r}")
-        if X is None:
-            if self.device is not None:
-                raise DataError("`device` says where to put data, and no data were given")
-            if not test.is_fitted:
-                raise DataError("`X` is needed: only a fitted test can do without data")
-            return test, test.names_, test.names_
-        test = copy.copy(test)
-        if self.device is None:
-            test.fit(X)
-            return test, test.names_, test.names_
-        matrix, names = move_to_device(X, self.device)
-        order = canonical_order(names)
-        xp = namespace_of(matrix)
-        test.fit(xp.take(matrix, xp.asarray(order, device=matrix.device), axis=1))
-        return test, tuple(names[k] for k in order), names
-
-    def _publish(self, shown: tuple[Hashable, ...]) -> None:
-        """Set the attributes that are about columns, in the order in which the user has them."""
-        place = {name: k for k, name in enumerate(self._names)}
-        back = np.array([place[name] for name in shown], dtype=np.int64)
-        self.pvalues_: NDArray[np.float64] = self._skeleton.pvalues[np.ix_(back, back)]
-        self.sepsets_ = _in_order(self._skeleton, np.argsort(back), shown)
-        self.n_features_in_ = len(shown)
-        if all(isinstance(name, str) for name in shown):
-            self.feature_names_in_ = np.array(shown, dtype=object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
-
-
-def _checked_knowledge(knowledge: Knowledge | None) -> Knowledge | None:
-    if knowledge is not None and not isinstance(knowledge, Knowledge):
-        raise TypeError(f"`knowledge` must be a Knowledge, got {type(knowledge).__name__}")
-    return knowledge
-
-
-def _in_order(skeleton: Skeleton, place: Ints, names: tuple[Hashable, ...]) -> SeparatingSets:
-    """Return the separating sets with variable k renumbered to ``place[k]``."""
-    if np.array_equal(place, np.arange(len(names))):
-        return SeparatingSets(names, skeleton.pairs, skeleton.sets)
-    pairs = np.sort(place[skeleton.pairs], axis=1)
-    sets = np.where(skeleton.sets >= 0, place[skeleton.sets], len(names))
-    sets = np.sort(sets, axis=1)
-    sets[sets == len(names)] = -1
-    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
-    return SeparatingSets(names, pairs[order], sets[order])

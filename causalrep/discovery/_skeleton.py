@@ -16,6 +16,7 @@ of Machine Learning Research 15 (2014), 3921-3962, section 4.1.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import comb
 
@@ -23,10 +24,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalrep.discovery._knowledge import Constraints
-from causalrep.discovery._search import CanonicalTest, Ints, Winners, neighbourhood_questions, weakest_tests
+from causalrep.discovery._search import (
+    CanonicalTest,
+    Ints,
+    Questions,
+    Winners,
+    neighbourhood_questions,
+    weakest_tests,
+)
 from causalrep.utils import progress_bar
 
-__all__ = ["Skeleton", "find_skeleton"]
+__all__ = ["Skeleton", "find_skeleton", "prune"]
 
 
 @dataclass(frozen=True)
@@ -88,32 +96,92 @@ def find_skeleton(
     The number of tests of level k is at most ``d * m * C(m - 1, k)`` for degrees up to m; memory is
     O(d^2) beyond what the test uses for a chunk.
     """
-    adjacency = ~(constraints.never_adjacent | np.eye(test.d, dtype=bool))
-    pvalues = np.full((test.d, test.d), np.nan)
-    removed = [Winners.none(0)]
+    search = _Pruning(test, alpha, constraints, ~(constraints.never_adjacent | np.eye(test.d, dtype=bool)))
     n_tests: list[int] = []
-    untestable = 0
-    while (level := len(n_tests)) < max(1, adjacency.sum(axis=1).max()) and (
+    while (level := len(n_tests)) < max(1, search.adjacency.sum(axis=1).max()) and (
         max_cond is None or level <= max_cond
     ):
-        total = _count(adjacency, level, constraints)
+        total = _count(search.adjacency, level, constraints)
         if level > test.test.max_cond:
-            untestable += total
+            search.n_untestable += total
             break
-        questions = neighbourhood_questions(adjacency, adjacency, level, constraints.tier)
+        questions = neighbourhood_questions(search.adjacency, search.adjacency, level, constraints.tier)
         with progress_bar(total, description=f"level {level}", enabled=progress, unit="test") as bar:
-            found = weakest_tests(test, questions, level, bar.update)
+            n_tests.append(search.level(questions, level, bar.update))
+    return search.skeleton(tuple(n_tests))
+
+
+def prune(
+    test: CanonicalTest,
+    alpha: float,
+    constraints: Constraints,
+    skeleton: Skeleton,
+    questions: Callable[[NDArray[np.bool_], int], Iterator[Questions]],
+    sizes: Iterable[int],
+) -> Skeleton:
+    """Return the skeleton without the pairs that further questions separate, size by size.
+
+    Parameters
+    ----------
+    test, alpha, constraints
+        As for `find_skeleton`.
+    skeleton : Skeleton
+        What is left so far.
+    questions : callable
+        ``questions(adjacency, size)`` yields what to ask of the pairs that are still adjacent.
+    sizes : iterable of int
+        Sizes of conditioning sets, rising.
+    """
+    search = _Pruning(test, alpha, constraints, skeleton.adjacency.copy(), skeleton)
+    n_tests = list(skeleton.n_tests)
+    for size in sizes:
+        if size > test.test.max_cond or not search.adjacency.any():
+            break
+        n_tests.append(search.level(questions(search.adjacency, size), size))
+    return search.skeleton(tuple(n_tests))
+
+
+class _Pruning:
+    """Adjacencies that lose at each level what its tests separate."""
+
+    def __init__(
+        self,
+        test: CanonicalTest,
+        alpha: float,
+        constraints: Constraints,
+        adjacency: NDArray[np.bool_],
+        start: Skeleton | None = None,
+    ) -> None:
+        self._test, self._alpha, self._constraints = test, alpha, constraints
+        self.adjacency = adjacency
+        self.n_untestable = 0
+        self._pvalues = np.full((test.d, test.d), np.nan)
+        self._removed = [Winners.none(0)]
+        self._before = start
+        if start is not None:
+            self.n_untestable, self._pvalues = start.n_untestable, start.pvalues.copy()
+
+    def level(
+        self, questions: Iterator[Questions], size: int, advance: Callable[[int], object] | None = None
+    ) -> int:
+        """Ask, remove what is separated at the end, and return the number of tests."""
+        found = weakest_tests(self._test, questions, size, advance)
+        pvalues = self._pvalues
         pvalues[found.i, found.j] = np.fmax(pvalues[found.i, found.j], found.pvalue)
         pvalues[found.j, found.i] = pvalues[found.i, found.j]
-        apart = found.pvalue > alpha
-        gone = apart & ~constraints.always_adjacent[found.i, found.j]
-        adjacency[found.i[gone], found.j[gone]] = adjacency[found.j[gone], found.i[gone]] = False
-        removed.append(found.take(gone))
-        n_tests.append(found.n_tests)
-        untestable += found.n_untestable
-    pairs, sets = _collect(removed)
-    kept = np.argwhere(np.triu(adjacency & (pvalues > alpha)))
-    return Skeleton(adjacency, pvalues, pairs, sets, kept, tuple(n_tests), untestable)
+        apart = found.pvalue > self._alpha
+        gone = apart & ~self._constraints.always_adjacent[found.i, found.j]
+        self.adjacency[found.i[gone], found.j[gone]] = False
+        self.adjacency[found.j[gone], found.i[gone]] = False
+        self._removed.append(found.take(gone))
+        self.n_untestable += found.n_untestable
+        return found.n_tests
+
+    def skeleton(self, n_tests: tuple[int, ...]) -> Skeleton:
+        """Return what is left and why."""
+        pairs, sets = _collect(self._removed, self._before)
+        kept = np.argwhere(np.triu(self.adjacency & (self._pvalues > self._alpha)))
+        return Skeleton(self.adjacency, self._pvalues, pairs, sets, kept, n_tests, self.n_untestable)
 
 
 def _count(adjacency: NDArray[np.bool_], level: int, constraints: Constraints) -> int:
@@ -127,10 +195,14 @@ def _count(adjacency: NDArray[np.bool_], level: int, constraints: Constraints) -
     return sum(len(block.i) * comb(block.candidates.shape[1], level) for block in blocks)
 
 
-def _collect(removed: list[Winners]) -> tuple[Ints, Ints]:
+def _collect(removed: list[Winners], before: Skeleton | None) -> tuple[Ints, Ints]:
     """Return the removed pairs of all levels, sorted, and their sets padded to one width."""
-    width = max(part.sets.shape[1] for part in removed)
-    padded = [np.pad(p.sets, ((0, 0), (0, width - p.sets.shape[1])), constant_values=-1) for p in removed]
-    pairs = np.concatenate([np.stack([part.i, part.j], axis=1) for part in removed])
-    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
-    return pairs[order], np.concatenate(padded)[order]
+    pairs = [np.stack([part.i, part.j], axis=1) for part in removed]
+    sets = [part.sets for part in removed]
+    if before is not None:
+        pairs, sets = [before.pairs, *pairs], [before.sets, *sets]
+    width = max(part.shape[1] for part in sets)
+    padded = [np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=-1) for part in sets]
+    every = np.concatenate(pairs)
+    order = np.lexsort((every[:, 1], every[:, 0]))
+    return every[order], np.concatenate(padded)[order]

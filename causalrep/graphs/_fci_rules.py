@@ -78,7 +78,7 @@ def orient_colliders(marks: Marks, separates: Oracle) -> int:
     return n_colliders
 
 
-def apply_rules(marks: Marks, separates: Oracle) -> Counter[str]:
+def apply_rules(marks: Marks, separates: Oracle, *, selection: bool = True) -> Counter[str]:
     """Apply R1 to R10 until none fires.
 
     Parameters
@@ -87,6 +87,8 @@ def apply_rules(marks: Marks, separates: Oracle) -> Counter[str]:
         ``marks[i][j]`` is the mark at j of the edge between i and j. Changed in place.
     separates : callable
         ``separates(a, c, b)`` tells whether b is in the set that separates a and c; asked by R4 only.
+    selection : bool
+        Whether edges can be undirected: without it R5 to R7, of which only R5 can begin, are left out.
 
     Returns
     -------
@@ -96,6 +98,8 @@ def apply_rules(marks: Marks, separates: Oracle) -> Counter[str]:
     rules = _Rules(marks, separates)
     fired: Counter[str] = Counter()
     tiers = [("R1", "R2", "R3"), ("R4",), ("R5",), ("R6", "R7"), ("R8",), ("R9", "R10")]
+    if not selection:
+        tiers = [tier for tier in tiers if tier not in (("R5",), ("R6", "R7"))]
     tier = 0
     while tier < len(tiers):
         before = fired.total()
