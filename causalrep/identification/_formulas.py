@@ -64,30 +64,34 @@ def adjustment_formula(
 
 
 def frontdoor_set(graph: MaskGraph, outcome: int, treatment: int) -> int | None:
-    """Return a set of mediators that satisfies the front-door criterion, if one of those tried does.
+    """Return a set that satisfies the front-door criterion, none of which can be spared, if there is one.
 
-    Tried are the nodes on causal paths that no back-door path joins to the treatment and whose own
-    back-door paths to the outcome the treatment blocks: all of them, the first ones on each path if
-    they do, and without those that can be spared. (Where this finds none, ID still answers; only the
-    name and the shape differ.)
+    Nodes on causal paths are preferred; common causes of these and the outcome come in where it takes them.
     """
-    between = graph.descendants(treatment) & graph.ancestors(outcome) & ~treatment & ~outcome
-    mediators = between & ~graph.reached(treatment, 0, 0, treatment)
-    blocked = graph.reached(outcome, treatment, 0, mediators) & mediators
-    while blocked:
-        mediators &= ~blocked
-        blocked = graph.reached(outcome, treatment, 0, mediators) & mediators
-    if not _is_frontdoor(graph, outcome, treatment, mediators):
-        return None
-    before = graph.descendants(treatment, ~mediators)
-    first = sum(1 << node for node in bits(mediators) if graph.parents[node] & before)
+    between = graph.descendants(treatment) & graph.ancestors(outcome)
+    for candidates in (between, graph.nodes):
+        # Away with what a back-door path joins to the treatment, then, until nothing changes, with
+        # what one joins to the outcome: the largest set is left.
+        chosen = candidates & ~treatment & ~outcome & ~graph.reached(treatment, 0, 0, treatment)
+        joined = graph.reached(outcome, treatment, 0, chosen) & chosen
+        while joined:
+            chosen &= ~joined
+            joined = graph.reached(outcome, treatment, 0, chosen) & chosen
+        if _is_frontdoor(graph, outcome, treatment, chosen):
+            return _spared(graph, outcome, treatment, chosen)
+    return None
+
+
+def _spared(graph: MaskGraph, outcome: int, treatment: int, chosen: int) -> int:
+    before = graph.descendants(treatment, ~chosen)
+    first = sum(1 << node for node in bits(chosen) if graph.parents[node] & before)
     if _is_frontdoor(graph, outcome, treatment, first):
-        mediators = first
-    for node in bits(mediators):
-        fewer = mediators & ~(1 << node)
+        chosen = first
+    for node in bits(chosen):
+        fewer = chosen & ~(1 << node)
         if _is_frontdoor(graph, outcome, treatment, fewer):
-            mediators = fewer
-    return mediators
+            chosen = fewer
+    return chosen
 
 
 def _is_frontdoor(graph: MaskGraph, outcome: int, treatment: int, mediators: int) -> bool:

@@ -104,13 +104,13 @@ class Simplifier:
         """Drop conditions that are independent of the outcome given the others."""
         if not term.given or not self._judges(term):
             return term
-        outcome, left, do = (self._mask(slot) for slot in (term.outcome, term.given, term.do))
-        given = list(term.given)
-        for variable in term.given:
-            bit = self._bit[variable.name]
-            if self._independent(outcome, bit, left & ~bit, do):
-                left &= ~bit
-                given.remove(variable)
+        outcome, known, do = (self._mask(slot) for slot in (term.outcome, term.given, term.do))
+        # What no open walk touches is independent of the outcome given what some walk does touch.
+        needed = self._graph.touched(outcome, known | do, do) & known
+        if needed == known:
+            return term
+        self.used[outcome, known & ~needed, needed, do] = None
+        given = [variable for variable in term.given if self._bit[variable.name] & needed]
         return Probability(term.outcome, given, term.do, term.domain)
 
     def _sum(self, over: Sequence[Variable], body: Expression) -> Expression:
@@ -205,6 +205,8 @@ def _chained(factors: list[Expression]) -> list[Expression]:
 
 def _chain_rule(one: Expression, other: Expression) -> Expression | None:
     if not (isinstance(one, Probability) and isinstance(other, Probability)):
+        return None
+    if len(one.given) != len(other.outcome) + len(other.given):
         return None
     same = (one.do, one.domain) == (other.do, other.domain)
     if not same or set(one.given) != {*other.outcome, *other.given}:
