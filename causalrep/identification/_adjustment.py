@@ -22,7 +22,12 @@ from causalrep.identification._door import Nodes, as_graph, disjoint, labels, re
 from causalrep.identification._flow import minimum_separator
 from causalrep.identification._neighbours import Neighbours
 from causalrep.identification._optimal import choose_optimal
-from causalrep.identification._separators import all_separators, is_separator, minimal_separators
+from causalrep.identification._separators import (
+    all_separators,
+    is_separator,
+    minimal_separator,
+    minimal_separators,
+)
 from causalrep.identification._usable import usable
 from causalrep.utils import GraphError, UnknownNameError
 
@@ -194,9 +199,11 @@ def _choose(
     question = (problem.near, problem.x, problem.y, required, allowed)
     if kind == "all":
         return islice(all_separators(*question), limit)
-    if kind == "minimal":
+    if kind == "minimal" and limit != 1:
         return islice(minimal_separators(*question), limit)
-    if kind == "minimum":
+    if kind == "minimal":
+        found = minimal_separator(*question)  # the first of the list, by two searches instead of three
+    elif kind == "minimum":
         found = minimum_separator(*question)
     elif kind == "optimal":
         found = choose_optimal(g, problem, allowed, required)[0]

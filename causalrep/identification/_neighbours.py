@@ -18,7 +18,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from causalrep.graphs._base import closure
@@ -66,10 +66,9 @@ class Neighbours(NamedTuple):
         return closure(nodes, self.children)
 
 
-def reach(start: Iterable[int], steps: list[list[int]], avoid: Iterable[int]) -> bytearray:
+def reach(start: Iterable[int], steps: list[list[int]], avoid: Sequence[int]) -> bytearray:
     """Return one byte per node: 1 where `steps` lead from `start` without entering `avoid`."""
-    found = flags(len(steps), list(avoid))
-    barred = bytes(found)
+    found = flags(len(steps), avoid)
     stack = [node for node in start if not found[node]]
     for node in stack:
         found[node] = 1
@@ -78,9 +77,8 @@ def reach(start: Iterable[int], steps: list[list[int]], avoid: Iterable[int]) ->
             if not found[node]:
                 found[node] = 1
                 stack.append(node)
-    for node, bar in enumerate(barred):
-        if bar:
-            found[node] = 0
+    for node in avoid:
+        found[node] = 0
     return found
 
 
@@ -117,7 +115,9 @@ def moral_reach(near: Neighbours, start: Iterable[int], inside: bytearray, block
                 found[other] = 1
                 if not blocked[other]:
                     stack.append(other)
-        entered = siblings[node] if collider else children[node] + siblings[node]
+        entered = siblings[node]
+        if not collider:
+            entered = entered + children[node] if entered else children[node]
         for other in entered:
             if not inside[other]:
                 continue

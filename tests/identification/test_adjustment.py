@@ -360,6 +360,8 @@ def test_limit_bounds_the_work():
     found = adjustment_sets(g, "X", "Y", limit=5)
     assert len({frozenset(z) for z in found}) == 5
     assert all(is_valid_adjustment(g, "X", "Y", z) for z in found)
+    assert adjustment_sets(g, "X", "Y", limit=1)[0] in found
+    assert adjustment_sets(g, "X", "Y", limit=0) == ()
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -463,8 +465,9 @@ for kind in ("all", "minimal", "minimum", "optimal", "canonical", "parents"):
     print(adjustment_sets(g, {"X"}, {"Y"}, kind), adjustment_sets(g.to_cpdag(), "X", "Y", kind))
 print(optimal_adjustment(g, "X", "Y"), possible_parent_sets(g.to_cpdag(), {"X", "Z1", "W"}))
 h = ADMG(edges | {("M", "N"), ("N", "Y")}, {("X", "Y"), ("V", "W"), ("Q", "Z1")})
-print(instruments(h, "X", "Y"), instrumental_sets(h, {"X", "W"}, "Y"), frontdoor_sets(g, {"X"}, {"Y"}, kind="all"))
-print(*identify_linear(h).steps, mediation_criteria(g, "X", {"M"}, "Y"), sequential_adjustment(g, {"X", "W"}, "Y"))
+print(instruments(h, "X", "Y"), instrumental_sets(h, {"X", "W"}, "Y"), *identify_linear(h).steps)
+print(frontdoor_sets(g, {"X"}, {"Y"}, kind="all"), mediation_criteria(g, "X", {"M"}, "Y"))
+print(sequential_adjustment(g, {"X", "W"}, "Y"))
 print(path_specific_effect(h, {"X", "W"}, "Y", edges={("X", "M"), ("M", "N"), ("N", "Y"), ("W", "Y")}))
 """
 
