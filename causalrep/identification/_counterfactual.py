@@ -45,14 +45,24 @@ class CounterfactualIdentification(Identification):
         super().__init__(*arguments, **options)
         self.binary = dict(binary or {})
 
-    def evaluate(self, table: Any, *arguments: Any, **options: Any) -> Any:
+    def evaluate(
+        self,
+        table: Any,
+        do: Mapping[Hashable, Hashable] | None = None,
+        outcome: Mapping[Hashable, Hashable] | None = None,
+        given: Mapping[Hashable, Hashable] | None = None,
+        **options: Any,
+    ) -> Any:
         """Return the value of the estimand, as `Identification.evaluate`.
 
         Parameters
         ----------
         table : data frame, mapping of columns, or mapping of distribution to either
             As there.
-        *arguments, **options : object
+        do, outcome, given : mapping of hashable to value, default=None
+            Values of what the question leaves open. One that the question fixes cannot be changed here:
+            whether a question across worlds has an answer may depend on it.
+        **options : object
             As there.
 
         Returns
@@ -63,19 +73,35 @@ class CounterfactualIdentification(Identification):
         Raises
         ------
         DataError
-            Also if a node has more values than the two that the answer takes it to have.
+            Also if a node has more values than the two that the answer takes it to have, or a value is
+            another one than that in the question.
         """
+        _check_unchanged(self.query, {"do": do or {}, "outcome": outcome or {}, "given": given or {}})
         parts = list(table.values()) if isinstance(table, Mapping) else [table]
         if not all(isinstance(part, Mapping) or is_frame(part) for part in parts):
             parts = [table]
         for columns in (columns_of(part, what="table") for part in parts):
             for node, pair in self.binary.items():
-                other = [value for value in np.asarray(columns.get(node, ())).tolist() if value not in pair]
+                other = [v for v in np.asarray(columns.get(node, ())).tolist() if v not in pair]
                 if other:
                     raise DataError(
                         f"the estimand holds if {node!r} is {pair[0]!r} or {pair[1]!r}, got {other[0]!r}"
                     )
-        return super().evaluate(table, *arguments, **options)
+        return super().evaluate(table, do, outcome, given, **options)
+
+
+def _check_unchanged(query: Query, values: Mapping[str, Mapping[Hashable, Hashable]]) -> None:
+    """Raise if a value is given for what a question across worlds fixes to another."""
+    fixed: dict[tuple[str, Hashable], Hashable] = {}
+    for role, part in (("outcome", query.outcome), ("given", query.given)):
+        for potential, value in part:
+            fixed[role, potential.variable] = value
+            fixed.update((("do", name), action) for name, action in potential.do)
+    for role, chosen in values.items():
+        for name, value in chosen.items():
+            before = fixed.get((role, name), FREE)
+            if before is not FREE and before != value:
+                raise DataError(f"`{role}` must not change the question: {query} has {name!r} = {before!r}")
 
 
 def identify_counterfactual(

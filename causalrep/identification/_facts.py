@@ -246,7 +246,7 @@ def _assigned(graph: ADMG, facts: list[Fact]) -> dict[Hashable, Variable] | Conf
     """Return the one value of each node that the facts of a district mention, or two that disagree."""
     found: dict[Hashable, tuple[Variable, Fact]] = {}
     for fact in facts:
-        for value in (fact.value, *fact.parents):
+        for value in (*fact.parents, fact.value):
             before, first = found.setdefault(value.name, (value, fact))
             if before != value:
                 members = dict.fromkeys(one.node for one in facts)

@@ -58,10 +58,12 @@ class QuantityIdentification(CounterfactualIdentification):
 
     Parameters
     ----------
-    *arguments, **options : object
+    *arguments : object
         As for `CounterfactualIdentification`.
     is_mean : bool, default=False
         Whether the quantity is the mean of its outcome under the estimand.
+    **options : object
+        As for `CounterfactualIdentification`.
     """
 
     def __init__(self, *arguments: Any, is_mean: bool = False, **options: Any) -> None:

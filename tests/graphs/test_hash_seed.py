@@ -46,7 +46,16 @@ def test_every_printed_example_holds_under_every_hash_seed(seed):
     places = ["causalrep/graphs", "causalrep/identification", "causalrep/metrics"]
     pages = [
         f"docs/user_guide/{page}.rst"
-        for page in ("graphs", "exchange", "equivalence", "distances", "identification")
+        for page in (
+            "graphs",
+            "exchange",
+            "equivalence",
+            "distances",
+            "identification",
+            "counterfactual_questions",
+            "bounds",
+            "transport",
+        )
     ]
     options = [
         "-q",

@@ -126,14 +126,19 @@ def test_an_unconfounded_monotone_cause_has_point_probabilities_of_causation():
         assert bounds(g, quantity, TABLE, **XY).width > 0.1  # but not without the assumption
 
 
-def test_monotone_instrument_gives_the_effect_on_compliers_as_a_floor():
-    # No defiers and P(X=1|Z): 0.2 to 0.7; nobody's outcome known beyond the instrument's arms.
-    model = ResponseModel(IV, 5)
-    x = model.functions["X"]
-    model.functions["X"] = (x[0], np.sort(x[1], axis=0), x[2])
+@pytest.mark.parametrize("seed", range(3))
+def test_without_defiers_the_share_of_those_who_comply_is_known(seed):
+    model = ResponseModel(IV, seed)
+    parents, table, hidden = model.functions["X"]
+    model.functions["X"] = (parents, np.sort(table, axis=0), hidden)
+    truth = model.probability([(Y("X", Z=1), 1), (Y("X", Z=0), 0)])
+    query = "P(X[Z=1]=1, X[Z=0]=0)"
+    found = bounds(IV, query, model.table(), assumptions=["monotone Z -> X"])
+    assert (found.lower, found.upper) == pytest.approx((truth, truth), abs=1e-9)
+    assert bounds(IV, query, model.table()).upper > truth + 1e-3
     plain = bounds(IV, "ATE", model.table(), **XY)
-    found = bounds(IV, "ATE", model.table(), assumptions=["monotone Z -> X"], **XY)
-    assert plain.lower - 1e-9 <= found.lower <= truths(model)["ATE"] <= found.upper <= plain.upper + 1e-9
+    narrow = bounds(IV, "ATE", model.table(), assumptions=["monotone Z -> X"], **XY)
+    assert plain.lower - 1e-9 <= narrow.lower <= truths(model)["ATE"] <= narrow.upper <= plain.upper + 1e-9
 
 
 # Sharpness: the types at the optimum are a model, which we run.

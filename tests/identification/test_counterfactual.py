@@ -80,7 +80,7 @@ NAMED = [
     ("instrument", "P(Y[X=1]=1 | Z=0)", OBS, False),
     ("instrument", "P(X[Z=1]=1, Y[X=0]=1 | Z=0)", OBS, False),
     ("instrument", "P(X[Z=1]=1, Y[Z=1]=1 | Z=0)", OBS, True),
-    ("instrument", "P(X[Z=1]=1, X[Z=0]=0)", ALL, False),  # compliers
+    ("instrument", "P(X[Z=1]=1, X[Z=0]=0)", ALL, False),  # who complies
     ("napkin", "P(Y[X=1]=1)", OBS, True),
     ("napkin", "P(Y[X=1]=1 | X=0)", OBS, True),  # P(Y[X=1]=1) is known there, and X has two values
     ("napkin", "P(Y[X=1]=1 | Z=0)", OBS, False),
@@ -271,6 +271,16 @@ def test_values_left_open_are_tabulated():
     assert r.evaluate(model.table(), outcome={"Y": 1}) == pytest.approx(
         frame["p"][list(frame["Y"]).index(1)], abs=1e-12
     )
+
+
+def test_values_in_the_question_cannot_be_changed_afterwards():
+    r = identify(GRAPHS["backdoor"], "P(Y[X=1] | X=0)")
+    table = ResponseModel(GRAPHS["backdoor"], 3).table()
+    with pytest.raises(DataError, match="must not change the question"):
+        r.evaluate(table, given={"X": 1})
+    with pytest.raises(DataError, match="must not change the question"):
+        r.evaluate(table, do={"X": 0})
+    assert r.evaluate(table, do={"X": 1}, given={"X": 0}, outcome={"Y": 1}) > 0
 
 
 def test_questions_that_depend_on_open_values_are_refused():
