@@ -14,7 +14,7 @@ __all__ = [
     "adjustment_steps",
     "conditional_steps",
     "drop_actions",
-    "experiment_step",
+    "at_hand",
     "frontdoor_steps",
     "simplification_step",
     "solution_steps",
@@ -43,7 +43,7 @@ def drop_actions(
         treatment = rest
 
 
-def experiment_step(estimand: Expression) -> Step:
+def at_hand(estimand: Expression) -> Step:
     """Return that the question is about a distribution at hand."""
     return Step("definition", str(estimand), str(estimand))
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from causalrep.graphs import ADMG, DAG, NodeSet
 from causalrep.identification._derive import (
     adjustment_steps,
+    at_hand,
     conditional_steps,
     drop_actions,
-    experiment_step,
     frontdoor_steps,
     simplification_step,
     solution_steps,
@@ -90,7 +90,7 @@ class InterventionalProblem:
             return None
         y, x, z = (self._masks.vars(mask) for mask in (self._outcome, self._treatment, self._given))
         estimand = probability(y, z, x)
-        return self._answer("experiment", estimand, lambda: [experiment_step(estimand)])
+        return self._answer("experiment", estimand, lambda: [at_hand(estimand)])
 
     def _by_formula(self) -> Identification | None:
         masks, y, z = self._masks, self._outcome, self._given
@@ -101,8 +101,10 @@ class InterventionalProblem:
             return drop_actions(masks, y, self._treatment, z, idle)
 
         if not x:
-            strategy = "no effect" if idle else "observational"
-            return self._answer(strategy, probability(masks.vars(y), masks.vars(z)), begin)
+            estimand = probability(masks.vars(y), masks.vars(z))
+            if idle:
+                return self._answer("no effect", estimand, begin)
+            return self._answer("observational", estimand, lambda: [at_hand(estimand)])
         adjusted = backdoor_set(masks, y, x, z)
         if adjusted is not None:
             return self._answer(

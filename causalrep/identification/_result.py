@@ -104,7 +104,7 @@ class Identification:
     def trace(self) -> Trace:
         """The derivation, step by step; empty where there is none."""
         made = self._trace() if callable(self._trace) else self._trace
-        return Trace(self.graph, ()) if made is None else made  # type: ignore[arg-type]  # asked no question
+        return Trace(self.graph, ()) if made is None else made
 
     def to_latex(self) -> str:
         """Return the equation of query and estimand in LaTeX's mathematics.

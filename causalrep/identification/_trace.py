@@ -13,17 +13,26 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
-from causalrep.graphs import ADMG, DAG
+from causalrep.graphs import ADMG, DAG, Graph
 from causalrep.identification._text import text_name
 
-__all__ = ["Separation", "Step", "Trace"]
+__all__ = ["Claim", "Separation", "Step", "Trace"]
 
 Nodes = tuple[Hashable, ...]
 
 
 def _names(nodes: Nodes) -> str:
     return ", ".join(map(text_name, nodes))
+
+
+class Claim(Protocol):
+    """What licenses a step: a statement about the graph that can be asked again."""
+
+    def holds(self, graph: Any) -> bool:
+        """Return whether the claim is true of a graph."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -84,14 +93,14 @@ class Step:
         ``"definition"``; the last two are laws of probability, which need no license.
     before, after : str
         What is equal.
-    licenses : tuple of Separation
-        What the equality rests on.
+    licenses : tuple of claims
+        What the equality rests on: each a `Separation`, or another claim that can be asked again.
     """
 
     rule: str
     before: str
     after: str
-    licenses: tuple[Separation, ...] = ()
+    licenses: tuple[Claim, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{self.rule}: {self.before} = {self.after}"]
@@ -103,8 +112,8 @@ class Trace(Sequence[Step]):
 
     Parameters
     ----------
-    graph : DAG or ADMG
-        Where the separations are claimed.
+    graph : Graph
+        Where the licenses are claimed.
     steps : sequence of Step
         In order.
 
@@ -120,12 +129,12 @@ class Trace(Sequence[Step]):
     True
     """
 
-    def __init__(self, graph: DAG | ADMG, steps: Sequence[Step]) -> None:
+    def __init__(self, graph: Graph, steps: Sequence[Step]) -> None:
         self.graph = graph
         self._steps = tuple(steps)
 
     def verify(self) -> bool:
-        """Return whether every separation that the derivation rests on holds in the graph.
+        """Return whether everything that the derivation rests on holds in the graph.
 
         Returns
         -------

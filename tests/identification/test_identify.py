@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from causalrep.graphs import ADMG, CPDAG, DAG, MAG, PAG
-from causalrep.identification import Undecided, identify, parse_query
+from causalrep.identification import Trace, Undecided, identify, parse_query
 from causalrep.utils import CycleError, GraphError, NotIdentifiableError, ParseError, UnknownNameError
 from tests.identification.discrete_models import RandomModel, as_dag, largest_error, random_admg, random_query
 
@@ -182,6 +182,9 @@ def test_a_class_is_answered_by_adjustment_where_one_set_is_right_for_all():
     result = identify(cpdag, EFFECT)
     assert result.strategy == "adjustment"
     assert str(result.estimand) == "sum_{A} P(Y | A, X) P(A)"
+    assert str(result.trace[0].licenses[0]) == "{A} is an adjustment set for the effect of X on Y"
+    assert result.trace.verify()
+    assert not Trace(CPDAG(undirected=[("X", "Y"), ("X", "A"), ("Y", "A")]), list(result.trace)).verify()
     open_ended = identify(CPDAG(undirected=[("X", "Y")]), EFFECT)
     assert isinstance(open_ended.witness, Undecided)
 
