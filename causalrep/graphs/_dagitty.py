@@ -16,6 +16,7 @@ from causalrep.graphs._attributes import ROLES, Value
 from causalrep.graphs._dot import Reader, quoted
 from causalrep.graphs._draft import Draft, bare, flat
 from causalrep.graphs._tokens import Token, checked_label
+from causalrep.utils import GraphError
 
 __all__ = ["parse", "write"]
 
@@ -32,6 +33,8 @@ _PATTERN = re.compile(
 _PLAIN = re.compile(
     r"(?!(?:strict|node|edge|graph|subgraph|true|false)\b)[A-Za-z_][A-Za-z0-9_]*", re.IGNORECASE
 )
+_INTEGER = "integer"  # an attribute that dagitty does not know marks the labels that are no texts
+_DIGITS = re.compile("0|-?[1-9][0-9]{0,3999}")
 _ANY = ("graph", "digraph")  # say nothing about the type
 
 
@@ -52,26 +55,44 @@ class _Reader(Reader):
     def kind(self, operator: Token, _attributes: dict[str, Value]) -> str:
         return operator.text.replace("@", "o")
 
+    def name(self, token: Token) -> Hashable:
+        # All names are texts here, also those that look like numbers.
+        return token.text if token.kind == "number" else super().name(token)
+
     def check_operator(self, token: Token) -> None:
         """Do nothing: the operator is checked as the kind of the edge."""
 
 
 def parse(text: str, kinds: Sequence[str], what: str, headers: Sequence[str]) -> Draft:
     """Return the nodes in order of first appearance and the edges."""
-    return _Reader(text, kinds, what, headers).read()
+    draft = _Reader(text, kinds, what, headers).read()
+    labels: dict[Hashable, Hashable] = {}
+    for node, attributes in draft.nodes.items():
+        marked = attributes.pop(_INTEGER, False) is True and _DIGITS.fullmatch(str(node))
+        labels[node] = int(str(node)) if marked else node
+    nodes = {labels[node]: attributes for node, attributes in draft.nodes.items()}
+    return Draft(nodes, [(labels[u], kind, labels[v], found) for u, kind, v, found in draft.edges])
 
 
 def write(draft: Draft, header: str) -> str:
     """Return the text, a statement a line."""
-    lines = [f"{_label(node)}{_listed(attributes)}" for node, attributes in draft.nodes.items()]
-    for u, kind, v, attributes in draft.edges:
-        lines.append(f"{_label(u)} {kind.replace('o', '@')} {_label(v)}{_listed(attributes)}")
+    names = {str(node) for node in draft.nodes}
+    if len(names) < len(draft.nodes):
+        raise GraphError(
+            "to_dagitty cannot tell an integer from the text that looks like it, got both as nodes"
+        )
+    lines = []
+    for node, attributes in draft.nodes.items():
+        mark: dict[str, Value] = {_INTEGER: True} if isinstance(node, int) else {}
+        lines.append(f"{_label(node)}{_listed(flat(attributes, 'to_dagitty', reserved=(_INTEGER,)) | mark)}")
+    for u, kind, v, found in draft.edges:
+        lines.append(f"{_label(u)} {kind.replace('o', '@')} {_label(v)}{_listed(flat(found, 'to_dagitty'))}")
     return "\n".join([f"{header} {{", *(f"  {line}" for line in lines), "}"])
 
 
 def _listed(attributes: Mapping[str, Value]) -> str:
     listed = []
-    for name, value in flat(attributes, "to_dagitty").items():
+    for name, value in attributes.items():
         key = name if _PLAIN.fullmatch(name) else quoted(name)
         # dagitty itself reads the roles as bare words only.
         listed.append(

@@ -57,7 +57,7 @@ class Reader:
         """Return the graph of the text."""
         defaults = self.header()
         if self.cursor.here.kind != "mark":
-            self._name(self.cursor.take())
+            self.name(self.cursor.take())
         self._expect("{")
         stack = [_Frame(defaults)]
         while stack:
@@ -109,7 +109,7 @@ class Reader:
         if not self._word("subgraph"):
             return self.cursor.take_if("{")
         if self.cursor.here.kind != "mark":
-            self._name(self.cursor.take())
+            self.name(self.cursor.take())
         self._expect("{")
         return True
 
@@ -120,12 +120,12 @@ class Reader:
             if token.text.lower() == "edge":
                 frame.defaults.update(attributes)
             return
-        name = self._name(token)
+        name = self.name(token)
         if self.cursor.take_if("="):  # a graph attribute, such as rankdir=LR
-            self._name(self.cursor.take())
+            self.name(self.cursor.take())
             return
         while self.cursor.take_if(":"):  # a port
-            self._name(self.cursor.take())
+            self.name(self.cursor.take())
         self._operand(frame, [name])
 
     def _operand(self, frame: _Frame, names: list[Hashable]) -> None:
@@ -157,7 +157,7 @@ class Reader:
         self._expect("[")
         while True:
             while not self.cursor.take_if("]"):
-                key = str(self._name(self.cursor.take()))
+                key = str(self.name(self.cursor.take()))
                 found[key] = self._value() if self.cursor.take_if("=") else True
                 self.cursor.take_if(";", ",")
             if not self.cursor.take_if("["):
@@ -165,7 +165,7 @@ class Reader:
 
     def _value(self) -> Value:
         token = self.cursor.take()
-        return value_of(token, token.text if token.kind == "number" else str(self._name(token)))
+        return value_of(token, token.text if token.kind == "number" else str(self.name(token)))
 
     def _word(self, keyword: str) -> bool:
         found = self.cursor.here.kind == "word" and self.cursor.here.text.lower() == keyword
@@ -177,7 +177,8 @@ class Reader:
         if not self.cursor.take_if(mark):
             raise self.cursor.here.error(f"expected {mark!r}, got {self.cursor.here}")
 
-    def _name(self, token: Token) -> Hashable:
+    def name(self, token: Token) -> Hashable:
+        """Return the label or other text that a token stands for."""
         if token.kind == "quoted":
             return re.sub(r'\\(["\\])', r"\1", token.text[1:-1])
         if token.kind == "number":

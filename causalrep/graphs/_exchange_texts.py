@@ -187,7 +187,7 @@ class TextForms(Drafted):
 
         Attributes of nodes (``exposure``, ``outcome``, ``adjusted``, ``selected``, ``pos``, ...) and of
         edges (``beta``, ...) are carried along; ``latent`` nodes become the latent nodes of the graph,
-        where the type has such. A node written as a bare integer gets an ``int`` label.
+        where the type has such. All names are texts, as in dagitty, unless `to_dagitty` marked them.
 
         Parameters
         ----------
@@ -223,12 +223,14 @@ class TextForms(Drafted):
         Returns
         -------
         str
-            Several lines; nodes in order, then edges in node order, with their attributes.
+            Several lines; nodes in order, then edges in node order, with their attributes. A label that
+            is an integer is marked by an attribute, for dagitty itself has only texts.
 
         Raises
         ------
         GraphError
-            If a label is neither a string nor an integer, or an attribute is a tuple other than ``pos``.
+            If a label is neither a string nor an integer, two differ only in that, or an attribute is a
+            tuple other than ``pos``.
 
         Examples
         --------

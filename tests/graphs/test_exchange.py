@@ -1,7 +1,7 @@
 """Every format and every graph type: what is written is read back exactly."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from causalrep.graphs import ADMG, CPDAG, DAG, MAG, MPDAG, PAG, PDAG
@@ -59,7 +59,7 @@ TEXTS = {
     "string": (text_labels, *nothing),
     "json": (text_labels | st.tuples(text_labels, text_labels), *named(st.text(max_size=5), nested)),
     "dot": (text_labels, *named(st.text(max_size=5), plain)),
-    "dagitty": (text_labels, *named(st.text(max_size=5), plain)),
+    "dagitty": (text_labels, *named(st.text(max_size=5), plain, "integer")),
     "gml": (text_labels, *named(words, several, "id", "label", "source", "target", "kind", "key")),
     "graphml": (
         xml_text | st.integers(-99, 99),
@@ -108,6 +108,8 @@ def assert_same(twin, g):
 
 
 def back(g, name):
+    if name == "dagitty":  # which has no two nodes 1 and "1"
+        assume(len(set(map(str, g.nodes))) == len(g))
     return getattr(type(g), f"from_{name}")(getattr(g, f"to_{name}")())
 
 
