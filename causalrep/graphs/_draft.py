@@ -48,7 +48,8 @@ def check_kind(kind: str, kinds: Sequence[str], what: str, place: Place) -> str:
     """Return the kind of an edge, or say that the graph type has no such edge."""
     if kind in kinds or mirrored(kind) in kinds:
         return kind
-    raise place.error(f"a {what} has no edge {kind!r}, only {', '.join(map(repr, kinds))}")
+    hint = "; an ADMG has" if (what, kind) == ("DAG", "<->") else ""
+    raise place.error(f"a {what} has no edge {kind!r}, only {', '.join(map(repr, kinds))}{hint}")
 
 
 def value_of(token: Token, text: str) -> Value:

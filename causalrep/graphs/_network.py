@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 import os
 import re
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalrep.graphs._tokens import Place
+from causalrep.utils import ParseError
 
 __all__ = ["Network", "check_row", "number", "text_of"]
 
@@ -100,4 +102,13 @@ def text_of(source: str | os.PathLike[str], brace: str) -> str:
     """Return the content of a file, or the text itself, which is told by its braces."""
     if isinstance(source, str) and brace in source:
         return source
-    return Path(source).read_text(encoding="utf-8-sig")
+    path = Path(source)
+    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line, column = (
+            content.count(b"\n", 0, error.start) + 1,
+            error.start - content.rfind(b"\n", 0, error.start),
+        )
+        raise ParseError(f"{path.name} is not UTF-8", line=line, column=column) from error

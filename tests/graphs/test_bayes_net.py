@@ -1,3 +1,4 @@
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -191,8 +192,18 @@ def test_a_character_that_xml_forbids_is_named():
 def test_a_file_is_read_by_its_path(tmp_path):
     path = tmp_path / "net.bif"
     path.write_text(GOOD, encoding="utf-8")
-    for source in (path, str(path), GOOD):
+    packed = tmp_path / "net.bif.gz"
+    packed.write_bytes(gzip.compress(GOOD.encode()))
+    for source in (path, str(path), packed, GOOD):
         assert BayesNet.from_bif(source).tables["A"].tolist() == [0.4, 0.6]
+
+
+def test_a_file_that_is_not_utf8_is_located(tmp_path):
+    path = tmp_path / "net.bif"
+    path.write_bytes(b"network n {}\nvariable gr\xf6\xdfe {}")
+    with pytest.raises(ParseError, match="net.bif is not UTF-8") as caught:
+        DAG.from_bif(path)
+    assert (caught.value.line, caught.value.column) == (2, 12)
 
 
 @pytest.mark.parametrize(
