@@ -201,7 +201,7 @@ def test_a_file_is_read_by_its_path(tmp_path):
 def test_a_file_that_is_not_utf8_is_located(tmp_path):
     path = tmp_path / "net.bif"
     path.write_bytes(b"network n {}\nvariable gr\xf6\xdfe {}")
-    with pytest.raises(ParseError, match="net.bif is not UTF-8") as caught:
+    with pytest.raises(ParseError, match=r"net\.bif is not UTF-8") as caught:
         DAG.from_bif(path)
     assert (caught.value.line, caught.value.column) == (2, 12)
 

@@ -125,7 +125,7 @@ def test_every_type_survives_every_format(name, cls, data):
 @pytest.mark.slow
 @pytest.mark.parametrize("cls", GRAPHS, ids=lambda cls: cls.__name__)
 @pytest.mark.parametrize("name", TEXTS)
-@settings(max_examples=1_000)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_every_type_survives_every_format_at_length(name, cls, data):
     g = data.draw(dressed(cls, TEXTS, name))
