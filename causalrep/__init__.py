@@ -19,6 +19,7 @@ _PACKAGES = (
     "datasets",
     "discovery",
     "graphs",
+    "identification",
     "independence",
     "metrics",
     "plotting",

@@ -47,6 +47,7 @@ def test_import_loads_nothing_but_the_standard_library():
     ("package", "unwanted"),
     [
         ("graphs", {"torch", "pandas", "matplotlib", "sklearn", "pyro", "diffusers"}),
+        ("identification", {"torch", "pandas", "matplotlib", "sklearn", "pyro", "diffusers"}),
         ("scm", {"torch", "matplotlib", "pyro", "diffusers"}),
         ("independence", {"torch", "pandas", "matplotlib", "pyro"}),
         ("discovery", {"torch", "matplotlib", "pyro"}),  # scikit-learn loads pandas where it is
