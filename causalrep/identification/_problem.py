@@ -11,8 +11,9 @@ import numpy as np
 
 from causalrep.graphs import ADMG, DAG, NodeSet
 from causalrep.identification._joint import Joint, States
+from causalrep.identification._knowledge import Knowledge, Linear, Unknown
 from causalrep.identification._potential import Potential, expand, split
-from causalrep.identification._programme import Knowledge, Linear, Solution, Unknown, least_violation, solve
+from causalrep.identification._programme import Programme, Solution, least_violation
 from causalrep.identification._response_types import facts_of
 from causalrep.identification._targets import Target
 from causalrep.utils import DataError, PolynomialProgramError
@@ -89,9 +90,13 @@ class Problem:
         name = self.target.name
         return self.knowledge.linear(self.target.events, name), self.knowledge.linear(self.target.given, name)
 
+    @cached_property
+    def _programme(self) -> Programme:
+        return Programme(self.knowledge, *self._ratio, self.tolerance)
+
     def solve(self, sign: int) -> Solution:
         """Return the least (1) or the greatest (-1) value of the target."""
-        return solve(self.knowledge, *self._ratio, sign, self.tolerance)
+        return self._programme.solve(sign)
 
     def with_tables(self, joints: list[Joint]) -> Problem:
         """Return the same problem on other tables."""

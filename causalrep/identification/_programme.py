@@ -1,9 +1,5 @@
 """Linear programmes over response types, their solution by HiGHS, and certificates that check.
 
-The probability of an event is a polynomial in the unknown distributions of the districts' types. It is
-*linear* where of every product at most one factor is not already fixed by the tables; only then is
-the best bound the value of a linear programme, and anything else is refused.
-
 References
 ----------
 .. [1] A. Balke, J. Pearl, "Bounds on treatment effects from studies with imperfect compliance", JASA
@@ -16,200 +12,17 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import linprog
 
-from causalrep.graphs import ADMG
-from causalrep.identification._joint import States
-from causalrep.identification._potential import Event, expand, split
-from causalrep.identification._response_types import DistrictTypes, Facts
-from causalrep.utils import DataError, ImpossibleEvidenceError, PolynomialProgramError
+from causalrep.identification._knowledge import Knowledge, Linear
+from causalrep.utils import DataError, ImpossibleEvidenceError
 
-__all__ = ["Certificate", "Knowledge", "Linear", "Solution", "solve"]
-
-#: A functional is fixed by the tables if this little of it is left outside their span.
-SPAN = 1e-9
-
-
-@dataclass
-class Linear:
-    """A constant plus one vector of coefficients per district, on its types."""
-
-    constant: float
-    parts: dict[int, NDArray[np.float64]]
-
-    def add(self, district: int, vector: NDArray[np.float64], factor: float) -> None:
-        """Add a multiple of a vector to the part of a district."""
-        self.parts[district] = self.parts.get(district, 0.0) + factor * vector
-
-
-@dataclass(frozen=True)
-class Unknown:
-    """The probability of a conjunction of facts of one district that the tables leave open.
-
-    `mask` marks the types that satisfy the facts, `left` is the part of it outside the span of the
-    tables, and `value` what the part inside amounts to.
-    """
-
-    district: int
-    value: float
-    left: NDArray[np.float64]
-    mask: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Row:
-    """A sum of type probabilities with its value: the types that satisfy facts, or weights in full."""
-
-    facts: Facts
-    vector: NDArray[np.float64] | None
-    value: float
-    source: str
-
-
-class Knowledge:
-    """What is known about the districts of a graph: sums of type probabilities with their values."""
-
-    def __init__(self, graph: ADMG, states: States) -> None:
-        self.graph = graph
-        self.states = states
-        self.districts = graph.districts()
-        self.district_of = {v: i for i, members in enumerate(self.districts) for v in members}
-        self.rows: list[list[Row]] = [[] for _ in self.districts]
-        self.excluded: list[list[Facts]] = [[] for _ in self.districts]
-        self._types: dict[int, DistrictTypes] = {}
-        self._spans: dict[int, tuple[sparse.csr_matrix, NDArray[np.float64], NDArray[np.float64]]] = {}
-
-    def learn(self, facts: Facts, value: float, source: str) -> None:
-        """Take down the probability of a conjunction of facts of one district."""
-        self._add(self.district_of[next(iter(facts))[0]], Row(facts, None, value, source))
-
-    def learn_linear(self, left: Linear, value: float, source: str, tolerance: float) -> None:
-        """Take down that a linear function of the types of at most one district has this value."""
-        if len(left.parts) > 1:
-            raise PolynomialProgramError(source, [tuple(self.districts[i]) for i in sorted(left.parts)])
-        if not left.parts and abs(left.constant - value) > max(tolerance, SPAN):
-            raise DataError(f"{source} is {value:.6g}, but the other tables say {left.constant:.6g}")
-        for i, vector in left.parts.items():
-            self._add(i, Row(frozenset(), vector, value - left.constant, source))
-
-    def exclude(self, i: int, facts: Facts) -> None:
-        """Take down that no type satisfies a conjunction of facts."""
-        self.excluded[i].append(facts)
-        self._spans.pop(i, None)
-
-    def _add(self, i: int, row: Row) -> None:
-        self.rows[i].append(row)
-        self._spans.pop(i, None)
-
-    def types(self, i: int) -> DistrictTypes:
-        """Return the types of a district."""
-        if i not in self._types:
-            self._types[i] = DistrictTypes(self.graph, self.districts[i], self.states)
-        return self._types[i]
-
-    def factor(self, i: int, facts: Facts) -> float | Unknown:
-        """Return the probability of a conjunction of facts, or what the tables tell about it."""
-        for row in self.rows[i]:
-            if row.vector is None and row.facts == facts:
-                return row.value
-        mask = self.types(i).mask(facts).astype(float)
-        matrix, inverse, values = self._span(i)
-        weights = inverse @ (matrix @ mask)
-        left = mask - matrix.T @ weights
-        inside = float(weights @ values)
-        return inside if np.abs(left).max(initial=0) < SPAN else Unknown(i, inside, left, mask)
-
-    def _span(self, i: int) -> tuple[sparse.csr_matrix, NDArray[np.float64], NDArray[np.float64]]:
-        if i not in self._spans:
-            matrix, values = self.constraints(i)
-            gram = (matrix @ matrix.T).toarray()
-            self._spans[i] = matrix, np.linalg.pinv(gram, rcond=1e-12, hermitian=True), values
-        return self._spans[i]
-
-    def constraints(self, i: int) -> tuple[sparse.csr_matrix, NDArray[np.float64]]:
-        """Return matrix and right-hand side of a district: first `n_exact` rows that hold exactly."""
-        types = self.types(i)
-        everything: Facts = frozenset()
-        sums = [row for row in self.rows[i] if row.vector is None]
-        general = [row for row in self.rows[i] if row.vector is not None]
-        matrix = types.matrix([everything, *self.excluded[i], *(row.facts for row in sums)])
-        if general:
-            matrix = sparse.vstack([matrix, sparse.csr_matrix(np.array([row.vector for row in general]))])
-        values = [1.0, *(0.0 for _ in self.excluded[i]), *(row.value for row in (*sums, *general))]
-        return matrix.tocsr(), np.array(values)
-
-    def labels(self, i: int) -> list[str]:
-        """Return what each row of `constraints` says."""
-        rows = sorted(self.rows[i], key=lambda row: row.vector is not None)
-        return [
-            "all types",
-            *(f"never {_written(facts)}" for facts in self.excluded[i]),
-            *(f"{row.source}: {_written(row.facts)}" if row.facts else row.source for row in rows),
-        ]
-
-    def n_exact(self, i: int) -> int:
-        """Return how many rows of `constraints` no tolerance applies to."""
-        return 1 + len(self.excluded[i])
-
-    def linear(self, events: Iterable[tuple[float, Event]], what: str) -> Linear:
-        """Return a weighted sum of probabilities of events as a linear function of the types.
-
-        Raises
-        ------
-        PolynomialProgramError
-            If the unknown types of several districts multiply.
-        """
-        found = Linear(0.0, {})
-        products: list[tuple[float, list[Unknown]]] = []
-        for weight, event in events:
-            for term in expand(self.graph, self.states, event):
-                factors = [self.factor(i, facts) for i, facts in split(term, self.district_of).items()]
-                unknown = [factor for factor in factors if isinstance(factor, Unknown)]
-                scale = weight * prod(factor for factor in factors if isinstance(factor, float))
-                if not unknown:
-                    found.constant += scale
-                elif scale and len(unknown) == 1:
-                    found.add(unknown[0].district, unknown[0].mask, scale)
-                elif scale:
-                    products.append((scale, unknown))
-        self._refuse_products(products, what)
-        for scale, unknown in products:
-            found.constant += scale * prod(factor.value for factor in unknown)
-            for factor in unknown:
-                found.add(factor.district, factor.left, scale * _others(unknown, factor))
-        return found
-
-    def _refuse_products(self, products: list[tuple[float, list[Unknown]]], what: str) -> None:
-        """Raise unless the products of unknowns cancel, which is tried at three random points."""
-        chance = np.random.default_rng(0)
-        involved = sorted({factor.district for _, unknown in products for factor in unknown})
-        for _ in range(3):
-            at = {i: chance.standard_normal(self.types(i).size) for i in involved}
-            rest = size = 0.0
-            for scale, unknown in products:
-                moved = [float(factor.left @ at[factor.district]) for factor in unknown]
-                whole = prod(factor.value + move for factor, move in zip(unknown, moved, strict=True))
-                first = sum(m * _others(unknown, factor) for factor, m in zip(unknown, moved, strict=True))
-                rest += scale * (whole - prod(factor.value for factor in unknown) - first)
-                size += abs(scale * whole)
-            if abs(rest) > 1e-9 * max(size, 1.0):
-                raise PolynomialProgramError(what, [tuple(self.districts[i]) for i in involved])
-
-
-def _written(facts: Facts) -> str:
-    parts = [f"{v}({', '.join(map(str, inputs))})={value}" for v, inputs, value in facts]
-    return ", ".join(sorted(parts))
-
-
-def _others(factors: list[Unknown], one: Unknown) -> float:
-    return prod(factor.value for factor in factors if factor is not one)
+__all__ = ["Certificate", "Programme", "Solution", "least_violation"]
 
 
 @dataclass(frozen=True)
@@ -287,70 +100,115 @@ class Certificate:
         }
 
 
-def solve(knowledge: Knowledge, target: Linear, given: Linear, sign: int, tolerance: float) -> Solution:
-    """Return the least (sign 1) or greatest (sign -1) value of ``target / given`` over all types.
+class Programme:
+    """Least and greatest value of ``target / given`` over all distributions of types.
 
-    The ratio becomes linear by scaling the types with t, chosen so that ``given`` is one [2]_.
+    The ratio becomes linear by scaling the types with t, the last variable, chosen so that ``given`` is
+    one [2]_.
+
+    Parameters
+    ----------
+    knowledge : Knowledge
+        The constraints.
+    target, given : Linear
+        Numerator and denominator.
+    tolerance : float
+        How far sums may be from the tables.
     """
-    used = sorted({*target.parts, *given.parts})
-    if not used and given.constant <= 0:
-        raise ImpossibleEvidenceError("the condition of the query has probability zero")
-    sizes = [knowledge.types(i).size for i in used]
-    costs = sign * _stacked(target, used, sizes)
-    rows, rhs, n_equal, labels = _rows(knowledge, used, sizes, given, tolerance)
-    found = linprog(
-        costs,
-        A_eq=rows[:n_equal],
-        b_eq=rhs[:n_equal],
-        A_ub=rows[n_equal:] if rows.shape[0] > n_equal else None,
-        b_ub=rhs[n_equal:] if rows.shape[0] > n_equal else None,
-        bounds=(0, None),
-        method="highs",
-    )
-    if found.status == 2:
-        raise _infeasible(knowledge, used)
-    if found.status != 0:
-        raise DataError(f"the linear programme has no optimum: {found.message}")
-    multipliers = np.concatenate([found.eqlin.marginals, found.ineqlin.marginals])
-    certificate = Certificate(costs, rows, rhs, multipliers, n_equal, labels, sign)
-    scale = found.x[-1] if found.x[-1] > 0 else 1.0
-    ends = np.cumsum([0, *sizes])
-    types = {i: found.x[ends[n] : ends[n + 1]] / scale for n, i in enumerate(used)}
-    return Solution(sign * float(found.fun), types, certificate)
 
+    def __init__(self, knowledge: Knowledge, target: Linear, given: Linear, tolerance: float) -> None:
+        self._knowledge = knowledge
+        self._used = sorted({*target.parts, *given.parts})
+        if not self._used and given.constant <= 0:
+            raise ImpossibleEvidenceError("the condition of the query has probability zero")
+        self._sizes = [knowledge.types(i).size for i in self._used]
+        self._costs = self._stacked(target)
+        self._equal = [sparse.csr_matrix(self._stacked(given))]
+        self._within: list[sparse.csr_matrix] = []
+        labels, loose = ["the condition"], list[str]()
+        for n, i in enumerate(self._used):
+            names = knowledge.labels(i)
+            n_exact = knowledge.n_exact(i) if tolerance else len(names)
+            self._add_rows(n, *knowledge.constraints(i), n_exact, tolerance)
+            labels += names[:n_exact]
+            loose += [f"{name} {side}" for side in ("at most", "at least") for name in names[n_exact:]]
+        self._rows = sparse.vstack([*self._equal, *self._within], format="csr")
+        self._n_equal = len(labels)
+        self._labels = (*labels, *loose)
+        self._rhs = np.zeros(self._rows.shape[0])
+        self._rhs[0] = 1.0
 
-def _stacked(linear: Linear, used: list[int], sizes: list[int]) -> NDArray[np.float64]:
-    parts = [linear.parts.get(i, np.zeros(n)) for i, n in zip(used, sizes, strict=True)]
-    return np.concatenate([*parts, [linear.constant]])
+    def _stacked(self, linear: Linear) -> NDArray[np.float64]:
+        pairs = zip(self._used, self._sizes, strict=True)
+        parts = [linear.parts.get(i, np.zeros(n)) for i, n in pairs]
+        return np.concatenate([*parts, [linear.constant]])
 
+    def _add_rows(
+        self, n: int, matrix: sparse.csr_matrix, values: NDArray[np.float64], n_exact: int, tolerance: float
+    ) -> None:
+        """Add the constraints of the n-th district, in the columns of its types and of t."""
+        n_columns = sum(self._sizes) + 1
+        found = matrix.tocoo()
+        column = np.r_[found.col + sum(self._sizes[:n]), np.full(len(values), n_columns - 1)]
+        row = np.r_[found.row, np.arange(len(values))]
+        shape = (len(values), n_columns)
 
-def _rows(
-    knowledge: Knowledge, used: list[int], sizes: list[int], given: Linear, tolerance: float
-) -> tuple[sparse.csr_matrix, NDArray[np.float64], int, tuple[str, ...]]:
-    """Return matrix, right-hand side, number of equations and labels of the scaled constraints."""
-    equal: list[sparse.csr_matrix] = [sparse.csr_matrix(_stacked(given, used, sizes))]
-    within: list[sparse.csr_matrix] = []
-    labels, loose = ["the condition"], []
-    for n, i in enumerate(used):
-        matrix, values = knowledge.constraints(i)
-        before, after = sum(sizes[:n]), sum(sizes[n + 1 :])
-        padded = sparse.hstack(
-            [sparse.csr_matrix((len(values), before)), matrix, sparse.csr_matrix((len(values), after))]
+        def rows(sign: int, slack: float) -> sparse.csr_matrix:
+            data = np.r_[sign * found.data, -sign * values - slack]
+            return sparse.csr_matrix((data, (row, column)), shape=shape)
+
+        self._equal.append(rows(1, 0.0)[:n_exact])
+        if n_exact < len(values):
+            self._within += [rows(1, tolerance)[n_exact:], rows(-1, tolerance)[n_exact:]]
+
+    def solve(self, sign: int) -> Solution:
+        """Return the least (sign 1) or the greatest (sign -1) value.
+
+        Parameters
+        ----------
+        sign : {1, -1}
+            Which.
+
+        Returns
+        -------
+        Solution
+            Optimal.
+
+        Raises
+        ------
+        DataError
+            If no model gives the tables.
+        ImpossibleEvidenceError
+            If none gives the condition positive probability.
+        """
+        equal, within = slice(None, self._n_equal), slice(self._n_equal, None)
+        loose = self._rows.shape[0] > self._n_equal
+        found = linprog(
+            sign * self._costs,
+            A_eq=self._rows[equal],
+            b_eq=self._rhs[equal],
+            A_ub=self._rows[within] if loose else None,
+            b_ub=self._rhs[within] if loose else None,
+            bounds=(0, None),
+            method="highs",
         )
-        names, values = knowledge.labels(i), values[:, None]
-        exact = knowledge.n_exact(i) if tolerance else len(names)
-        equal.append(sparse.hstack([padded.tocsr()[:exact], -values[:exact]]))
-        labels += names[:exact]
-        if exact < len(names):
-            rest, wanted = padded.tocsr()[exact:], values[exact:]
-            within.append(sparse.hstack([rest, -(wanted + tolerance)]))
-            within.append(sparse.hstack([-rest, wanted - tolerance]))
-            loose += [f"{name} {side}" for side in ("at most", "at least") for name in names[exact:]]
-    rows = sparse.vstack([*equal, *within]).tocsr()
-    n_equal = len(labels)
-    rhs = np.zeros(rows.shape[0])
-    rhs[0] = 1.0
-    return rows, rhs, n_equal, (*labels, *loose)
+        if found.status == 2:
+            raise _infeasible(self._knowledge, self._used)
+        if found.status != 0:
+            raise DataError(f"the linear programme has no optimum: {found.message}")
+        certificate = Certificate(
+            sign * self._costs,
+            self._rows,
+            self._rhs,
+            np.concatenate([found.eqlin.marginals, found.ineqlin.marginals]),
+            self._n_equal,
+            self._labels,
+            sign,
+        )
+        scale = found.x[-1] if found.x[-1] > 0 else 1.0
+        ends = np.cumsum([0, *self._sizes])
+        types = {i: found.x[ends[n] : ends[n + 1]] / scale for n, i in enumerate(self._used)}
+        return Solution(sign * float(found.fun), types, certificate)
 
 
 def _infeasible(knowledge: Knowledge, used: list[int]) -> Exception:
