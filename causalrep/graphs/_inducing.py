@@ -58,6 +58,8 @@ def members(mask: int) -> Iterator[int]:
 
 def inducing_pairs(store: EdgeStore, selected: Sequence[int] = ()) -> Iterator[tuple[int, int]]:
     """Yield the pairs i < j that an inducing path of two edges or more joins; no edge needs to."""
+    if not selected and not store.csr(ARROW, ARROW)[1].size:
+        return  # a lone collider between its parents is an ancestor of neither
     above = anterior_masks(store)
     always = 0
     for node in selected:
