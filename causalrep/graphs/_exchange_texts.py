@@ -357,7 +357,8 @@ class TextForms(Drafted):
 
         ``y ~ x + m`` states the causes of ``y``, ``x ~~ z`` a bidirected edge, ``f =~ a + b`` a latent
         cause of ``a`` and ``b``. Coefficients become attributes: ``0.5*x`` the ``weight`` of the edge,
-        ``b*x`` its ``label``. Names that are no names in R stand in backticks.
+        ``b*x`` its ``label``; an interaction is therefore written ``x + z + x:z``, not ``x*z``. Names that
+        are no names in R stand in backticks.
 
         Parameters
         ----------

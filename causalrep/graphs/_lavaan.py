@@ -6,7 +6,7 @@
               | names "~~" terms        covariance: hidden common causes; of a name with itself a variance
               | names "=~" terms        measurement: each name is latent and causes each term
     terms     = term {"+" term}
-    term      = {factor "*"} name {":" name} | number
+    term      = {factor "*"} name {":" name} | function "(" names and numbers ")" | number
 
 Labels and fixed coefficients in front of a name become attributes of the edge. Intercepts,
 variances, definitions (``:=``) and constraints (``==``, ``<``, ``>``) say nothing about the graph.
@@ -119,9 +119,9 @@ class _Reader:
             if token.kind == "number" and not self._at("*"):
                 return []
             if token.kind == "word" and self.cursor.take_if("("):
-                self._call(token, attributes)
-                if not self._at("*"):
-                    raise self.cursor.here.error(f"expected '*' and a name, got {self.cursor.here}")
+                inside = self._call(token, attributes)
+                if not self._at("*"):  # a function of variables, such as log(x)
+                    return self._of_function(inside)
             if not self.cursor.take_if("*"):
                 break
             self._factor(token, attributes, sign=-1 if negative else 1)
@@ -144,8 +144,14 @@ class _Reader:
         elif token.kind not in ("word", "quoted"):
             raise token.error(f"expected a coefficient, got {token}")
 
-    def _call(self, function: Token, attributes: dict[str, Value]) -> None:
-        """Read ``label("a")``, or step over what another function, such as ``start(0.5)``, is given."""
+    def _of_function(self, inside: list[Token]) -> list[_Term]:
+        names = dict.fromkeys(_name(token) for token in inside if token.kind in ("word", "quoted"))
+        if not names:
+            raise self.cursor.here.error(f"expected '*' and a name, got {self.cursor.here}")
+        return [(name, {}) for name in names]
+
+    def _call(self, function: Token, attributes: dict[str, Value]) -> list[Token]:
+        """Return what a function is given; ``label("a")`` labels the edge, ``start(0.5)`` says nothing."""
         inside = []
         while not self.cursor.take_if(")"):
             token = self.cursor.take()
@@ -154,6 +160,7 @@ class _Reader:
             inside.append(token)
         if function.text == "label" and len(inside) == 1 and inside[0].kind == "text":
             attributes["label"] = inside[0].text[1:-1]
+        return inside
 
     def _at(self, mark: str) -> bool:
         return self.cursor.here.kind == "mark" and self.cursor.here.text == mark

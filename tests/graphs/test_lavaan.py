@@ -14,6 +14,7 @@ from causalrep.utils import GraphError, ParseError
         ("f =~ y1 + NA*y2 + start(0.8)*y3; f ~~ 1*f", "f [latent]; f -> {y1 y2 y3}"),
         ("y ~ 1; y ~ 0 + x; y ~~ y", "x -> y"),
         ("y ~ x + z + x:z", "x -> y; z -> y"),
+        ("log(y) ~ poly(x, 2) + I(`m n`^2) + sqrt(z + x)", "x -> y; 'm n' -> y; z -> y"),
         ("y ~ b1*x; m ~ a*x\nind := a*b1 - (1 + 2)/3\na == b1; a > 0", "x -> y; x -> m"),
         ("`blood pressure` ~ `a\\`b` + .x_1", "'a`b' -> 'blood pressure'; '.x_1' -> 'blood pressure'"),
         ("größe ~ 年齢", "年齢 -> größe"),
