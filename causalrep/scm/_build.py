@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 import networkx as nx
@@ -16,7 +16,7 @@ from causalrep.scm._mechanisms import Function, Root
 from causalrep.scm._unfitted import Unfitted
 from causalrep.utils import DataError, GraphError, UnknownNameError
 
-__all__ = ["as_mechanism", "check_agreement", "collect_mechanisms", "rewired"]
+__all__ = ["as_mechanism", "check_agreement", "collect_mechanisms", "rewired", "with_latent"]
 
 
 def collect_mechanisms(
@@ -82,6 +82,14 @@ def _graph_of(given: Mapping[Hashable, Mechanism]) -> DAG:
                 raise UnknownNameError(parent, given, what=f"the mechanism of {node!r}")
             edges.append((parent, node))
     return DAG(edges, nodes=list(given))
+
+
+def with_latent(graph: DAG, latent: Hashable | Iterable[Hashable]) -> DAG:
+    """Return the graph with more of its nodes declared latent."""
+    more = DAG(nodes=graph.nodes, latent=latent).latent
+    if all(node in graph.latent for node in more):
+        return graph
+    return DAG(graph.directed_edges, nodes=graph.nodes, latent=[*graph.latent, *more])
 
 
 def check_agreement(graph: DAG, given: Mapping[Hashable, Mechanism]) -> None:
