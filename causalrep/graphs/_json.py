@@ -12,6 +12,8 @@ from causalrep.utils import GraphError, ParseError
 
 __all__ = ["parse", "write"]
 
+_MAX_DEPTH = 100
+
 
 def write(what: str, draft: Draft) -> str:
     """Return the JSON text of a graph; what no node has is not mentioned."""
@@ -69,13 +71,25 @@ def parse(text: str, kinds: Sequence[str], what: str) -> Draft:
 
 def _loaded(text: str) -> Any:
     try:
-        return json.loads(text)
+        found = json.loads(text)
     except json.JSONDecodeError as error:
         raise ParseError(f"not JSON: {error.msg}", line=error.lineno, column=error.colno) from error
     except RecursionError as error:
         raise GraphError("the JSON of a graph must not be nested so deeply") from error
     except ValueError as error:  # an integer with more digits than Python reads
         raise GraphError(f"the JSON of a graph cannot be read: {error}") from error
+    level, depth = [found], 0
+    while level:
+        depth += 1
+        if depth > _MAX_DEPTH:
+            raise GraphError("the JSON of a graph must not be nested so deeply")
+        parts = [
+            item.values() if isinstance(item, dict) else item
+            for item in level
+            if isinstance(item, dict | list)
+        ]
+        level = [item for part in parts for item in part]
+    return found
 
 
 def _edge(row: Any, kinds: Sequence[str], what: str) -> DraftEdge:

@@ -15,6 +15,8 @@ def parse(text: str) -> Network:
         raise root.error(f"expected the element <BIF>, got <{root.tag}>")
     found, network = Network(), root.one("NETWORK")
     for variable in network.all("VARIABLE"):
+        if variable.attributes.get("TYPE", "nature") != "nature":
+            raise variable.error(f"only chance nodes are read, got {variable.attributes['TYPE']!r}")
         states = [_name(outcome) for outcome in variable.all("OUTCOME")]
         found.declare(_name(variable.one("NAME")), states, variable)
     for definition in network.all("DEFINITION"):

@@ -160,6 +160,7 @@ def test_a_mistake_in_bif_is_located(old, new, line, column, message):
         ("net", 'net {} node X { states = ("a" "b"); } potential (X) { data = (0.5 0.5 0.5); }', "got 3"),
         ("net", "net {} node X {} potential (X | Y) {}", "'Y' is not declared"),
         ("xmlbif", "<BIF><NETWORK><VARIABLE/></NETWORK></BIF>", "expected one <NAME>"),
+        ("xmlbif", '<BIF><NETWORK><VARIABLE TYPE="utility"/></NETWORK></BIF>', "only chance nodes"),
         ("xmlbif", "<NET/>", "expected the element <BIF>"),
         ("xmlbif", "<BIF><NETWORK></BIF>", "not XML: mismatched tag"),
     ],

@@ -74,6 +74,13 @@ def test_json_that_is_no_dag_is_refused(change):
         DAG.from_json(json.dumps({**good, **change}))
 
 
+@pytest.mark.parametrize("depth", [200, 600, 900])
+def test_json_that_is_nested_deeply_is_refused(depth):
+    label = "[" * depth + "]" * depth
+    with pytest.raises(GraphError, match="nested so deeply"):
+        DAG.from_json(f'{{"type": "DAG", "nodes": [{label}], "edges": []}}')
+
+
 @pytest.mark.parametrize("text", ["[]", "{}", "[" * 100_000])
 def test_json_of_something_else_is_refused(text):
     with pytest.raises(ValueError, match="JSON"):
