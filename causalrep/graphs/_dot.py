@@ -21,7 +21,7 @@ _PATTERN = re.compile(
       | (?P<word>[^\W\d]\w*)
       | (?P<quoted>"(?:[^"\\]|\\.)*")
       | (?P<html><(?:[^<>]|<[^<>]*>)*>)
-      | (?P<mark>[;,={}\[\]:])
+      | (?P<mark>[;,={}\[\]:+])
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -180,12 +180,22 @@ class Reader:
     def name(self, token: Token) -> Hashable:
         """Return the label or other text that a token stands for."""
         if token.kind == "quoted":
-            return re.sub(r'\\(["\\])', r"\1", token.text[1:-1])
+            text = _unquoted(token)
+            while self.cursor.take_if("+"):
+                text += _unquoted(self.cursor.take())
+            return text
         if token.kind == "number":
             return token.text if "." in token.text else token.integer()
         if token.kind in ("word", "html"):
             return token.text
         raise token.error(f"expected a name, got {token}")
+
+
+def _unquoted(token: Token) -> str:
+    if token.kind != "quoted":
+        raise token.error(f"expected a text in quotes after '+', got {token}")
+    # A backslash escapes a quote or itself, and hides the end of a line; before others it is a letter.
+    return re.sub(r'\\(["\\]|\r?\n)', lambda match: match[1].strip("\r\n"), token.text[1:-1])
 
 
 def _kind(attributes: dict[str, Value]) -> str:

@@ -36,6 +36,7 @@ def test_a_pdag_survives_the_round_trip_with_its_node_order(g):
         ("digraph { A:port:n -> B:s }", [("A", "B")]),
         ("digraph { A [label=<<b>x</b> -&gt; y>]; A -> B /* A -> C */ // A -> D\n# A -> E\n}", [("A", "B")]),
         ('digraph { A [shape=box][color="red;"] A -> "B C"; }', [("A", "B C")]),
+        ('digraph { "a" + "b" -> "c\\\nd" [label="x" + "y"] }', [("ab", "cd")]),
         ("digraph { 1 -> 2.5 -> -3 }", [(1, "2.5"), ("2.5", -3)]),
         ("\ufeffdigraph { größe -> 年齢 }", [("größe", "年齢")]),
         ("graph { A -- B [dir=forward] }", [("A", "B")]),
@@ -85,6 +86,7 @@ def test_text_is_never_evaluated():
         ("digraph {\n A -> B [dir=none]\n}", 2, 4, "a DAG has no edge '--'"),
         ("graph { A -- B }", 1, 11, "a DAG has no edge '--'"),
         ("digraph { A [x=] }", 1, 16, "expected a name"),
+        ('digraph { "A" + B }', 1, 17, "expected a text in quotes after '+'"),
         ("digraph { A ! B }", 1, 13, "'!' is not understood"),
     ],
 )
