@@ -4,6 +4,7 @@ from causalrep.identification._adjustment import adjustment_sets, is_valid_adjus
 from causalrep.identification._bounds import Bounds, TypeShare, bounds
 from causalrep.identification._bounds_interval import BoundsInterval
 from causalrep.identification._causes import tian_pearl_bounds
+from causalrep.identification._check import AdjustmentCheck, check_adjustment
 from causalrep.identification._closed_forms import (
     BoundsRange,
     balke_pearl_bounds,
@@ -48,6 +49,7 @@ from causalrep.identification._transport import Barrier, transport
 from causalrep.identification._witness import Hedge, Thicket, Undecided
 
 __all__ = [
+    "AdjustmentCheck",
     "Barrier",
     "Bounds",
     "BoundsInterval",
@@ -88,6 +90,7 @@ __all__ = [
     "adjustment_sets",
     "balke_pearl_bounds",
     "bounds",
+    "check_adjustment",
     "frechet_bounds",
     "frontdoor_sets",
     "ida",
