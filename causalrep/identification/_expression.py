@@ -129,6 +129,9 @@ class Expression(ABC):
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self}>"
 
+    def _repr_latex_(self) -> str:
+        return f"${self.to_latex()}$"
+
 
 class Number(Expression):
     """The constant 0 or 1.

@@ -17,8 +17,9 @@ evaluated.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -26,7 +27,7 @@ from causalrep.graphs._node_set import in_order
 from causalrep.graphs._tokens import Cursor, Token
 from causalrep.identification._expression import FREE
 from causalrep.identification._potential import Event, Potential
-from causalrep.identification._text import text_name
+from causalrep.identification._text import latex_name, text_name
 from causalrep.utils import GraphError
 
 __all__ = ["Actions", "Query", "as_query", "parse_query"]
@@ -86,22 +87,32 @@ class Query:
         return tuple(found)
 
     def __str__(self) -> str:
-        actions = [f"do({_written_actions(self.do)})"] if self.do else []
-        conditions = actions + [_written(*event) for event in self.given]
-        right = f" | {', '.join(conditions)}" if conditions else ""
-        return f"P({', '.join(_written(*event) for event in self.outcome)}{right})"
+        return self._written(text_name, " | ", "do", "{}[{}]")
 
+    def to_latex(self) -> str:
+        """Return the question in LaTeX's mathematics, worlds as indices.
 
-def _written(potential: Potential, value: Hashable) -> str:
-    inside = f"[{_written_actions(potential.do)}]" if potential.do else ""
-    return f"{text_name(potential.variable)}{inside}" + ("" if value is FREE else f"={text_name(value)}")
+        Returns
+        -------
+        str
+            Without dollar signs.
+        """
+        return self._written(latex_name, r" \mid ", r"\mathrm{do}", "{{{}}}_{{{}}}")
 
+    def _written(self, name: Callable[[Hashable], str], bar: str, do: str, world: str) -> str:
+        def event(potential: Potential, value: Hashable) -> str:
+            written = name(potential.variable)
+            if potential.do:
+                written = world.format(written, ", ".join(itertools.starmap(action, potential.do)))
+            return written if value is FREE else f"{written}={name(value)}"
 
-def _written_actions(actions: Iterable[tuple[Hashable, Hashable]]) -> str:
-    return ", ".join(
-        _written(value, FREE) if isinstance(value, Potential) else _written(Potential(name), value)
-        for name, value in actions
-    )
+        def action(node: Hashable, value: Hashable) -> str:
+            return event(value, FREE) if isinstance(value, Potential) else event(Potential(node), value)
+
+        actions = [f"{do}({', '.join(itertools.starmap(action, self.do))})"] if self.do else []
+        conditions = [*actions, *itertools.starmap(event, self.given)]
+        right = f"{bar}{', '.join(conditions)}" if conditions else ""
+        return f"P({', '.join(itertools.starmap(event, self.outcome))}{right})"
 
 
 def parse_query(text: str) -> Query:

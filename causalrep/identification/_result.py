@@ -119,7 +119,7 @@ class Identification:
         NotIdentifiableError
             If there is no estimand.
         """
-        return f"{_query_latex(self.query)} = {self.estimand.to_latex()}"
+        return f"{self.query.to_latex()} = {self.estimand.to_latex()}"
 
     def to_text(self) -> str:
         """Return a report: the verdict, the estimand, what it rests on.
@@ -140,6 +140,14 @@ class Identification:
     def __repr__(self) -> str:
         verdict = f"{self.strategy}: {self._estimand}" if self.identifiable else "not identifiable"
         return f"<Identification of {self.query}: {verdict}>"
+
+    def _repr_latex_(self) -> str | None:
+        return f"${self.to_latex()}$" if self.identifiable else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is made when it is asked for is made before it travels: functions do not.
+        raw = self.raw if self.identifiable else None
+        return {**self.__dict__, "_raw": raw, "_trace": self.trace}
 
     def estimator(self) -> str:
         """Return which kind of estimator suits the estimand.
@@ -258,8 +266,3 @@ def _values(query: Query) -> dict[str, dict[Hashable, Hashable]]:
         "outcome": {p.variable: value for p, value in query.outcome if value is not FREE},
         "given": {p.variable: value for p, value in query.given if value is not FREE},
     }
-
-
-def _query_latex(query: Query) -> str:
-    text = str(query)
-    return text.replace(" | ", r" \mid ").replace("do(", r"\mathrm{do}(")

@@ -1,5 +1,6 @@
 """The door: strategies, other graph types, experiments at hand, what is refused, determinism."""
 
+import pickle
 import subprocess
 import sys
 
@@ -88,6 +89,22 @@ def test_the_report_says_what_matters():
     ]
     assert result.to_latex() == r"P(Y \mid \mathrm{do}(X)) = \sum_{Z} P(Y \mid X, Z) \, P(Z)"
     assert "AIPW" in result.estimator()
+
+
+@pytest.mark.parametrize("edges", ["W -> Z -> X -> Y; W <-> X; W <-> Y", "X -> Y; X <-> Y"])
+def test_answers_travel_between_processes(edges):
+    result = ask(edges)
+    arrived = pickle.loads(pickle.dumps(result))
+    assert arrived.to_text() == result.to_text()
+    assert list(arrived.trace) == list(result.trace)
+    if result.identifiable:
+        assert (arrived.estimand, arrived.raw) == (result.estimand, result.raw)
+
+
+def test_notebooks_show_the_formula():
+    assert ask("X -> Y")._repr_latex_() == r"$P(Y \mid \mathrm{do}(X)) = P(Y \mid X)$"
+    assert ask("X -> Y").estimand._repr_latex_() == r"$P(Y \mid X)$"
+    assert ask("X -> Y; X <-> Y")._repr_latex_() is None
 
 
 def test_a_refusal_is_an_answer_too():

@@ -101,6 +101,11 @@ def test_a_variable_may_stand_in_two_worlds():
     assert parse_query("P(Y[X=1]=1, Y[X=0]=0 | Y=1)").names() == ("Y", "X")
 
 
+def test_latex_writes_worlds_as_indices():
+    query = parse_query("P(Y1[X=1, M[X=0]]=1, dose | do(W), Z=0)")
+    assert query.to_latex() == (r"P({Y_{1}}_{X=1, {M}_{X=0}}=1, \mathrm{dose} \mid \mathrm{do}(W), Z=0)")
+
+
 def test_names_ask_the_same_question_as_a_text():
     asked = as_query(None, {"Y": 1}, ["X", "W"], "Z")
     assert asked == parse_query("P(Y=1 | do(X, W), Z)")
