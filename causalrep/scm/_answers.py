@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -22,6 +23,7 @@ from causalrep.scm._arrays import as_array, check_rows, spread, to_numpy
 from causalrep.scm._conditions import Condition, Equal
 from causalrep.scm._couplings import Floats
 from causalrep.scm._draws import Clamp, draw
+from causalrep.scm._elimination import TooWideError
 from causalrep.scm._estimate import Estimate
 from causalrep.scm._gaussians import GaussianEngine
 from causalrep.scm._states import States
@@ -96,7 +98,8 @@ def answer(model: SCM, question: Question, n_samples: int, random_state: RandomS
     numbers = network.needed(question.places())
     tables = TableEngine.build(network, numbers)
     if tables is not None:
-        return Estimate(sum(c * _by_tables(tables, term, question.given) for c, term in question.terms))
+        with suppress(TooWideError):  # then it is sampled
+            return Estimate(sum(c * _by_tables(tables, term, question.given) for c, term in question.terms))
     gaussian = GaussianEngine.build(network, numbers, model._joints)
     if gaussian is not None:
         parts = [_by_gaussian(gaussian, network, term, question.given) for _, term in question.terms]
@@ -123,9 +126,10 @@ def variance(
     numbers = network.needed([place, *question.given])
     tables = TableEngine.build(network, numbers)
     if tables is not None:
-        (states,), law = tables.joint([network.index[place]], _by_number(network, question.given))
-        values = _numbers(states.values, repr(place[1]))
-        return Estimate(float(law @ (values - law @ values) ** 2))
+        with suppress(TooWideError):
+            (states,), law = tables.joint([network.index[place]], _by_number(network, question.given))
+            values = _numbers(states.values, repr(place[1]))
+            return Estimate(float(law @ (values - law @ values) ** 2))
     gaussian = GaussianEngine.build(network, numbers, model._joints)
     seen = _values_of(network, question.given)
     if gaussian is not None and seen is not None:

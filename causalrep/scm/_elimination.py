@@ -12,6 +12,7 @@ D. Koller, N. Friedman, *Probabilistic Graphical Models*, MIT Press, 2009.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from string import ascii_letters
@@ -19,8 +20,16 @@ from string import ascii_letters
 import numpy as np
 
 from causalrep.scm._couplings import Floats
+from causalrep.utils import CausalRepError
 
-__all__ = ["Factor", "eliminate", "min_fill_order"]
+__all__ = ["Factor", "TooWideError", "eliminate", "min_fill_order"]
+
+
+_LARGEST = 2**26  # half a gigabyte of doubles
+
+
+class TooWideError(CausalRepError, ValueError):
+    """The network is too densely connected for exact sums."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,11 @@ def eliminate(factors: Iterable[Factor], keep: Sequence[int]) -> tuple[Floats, f
         The sum, up to its scale.
     log_scale : float
         Logarithm of the scale; minus infinity if the sum is zero.
+
+    Raises
+    ------
+    TooWideError
+        If a table on the way would have more than 2**26 entries.
     """
     remaining = list(factors)
     log_scale = 0.0
@@ -77,6 +91,9 @@ def _product(factors: Sequence[Factor], out: tuple[int, ...]) -> Floats:
 
 
 def _multiplied(a: Factor, b: Factor, out: tuple[int, ...]) -> Factor:
+    sizes = dict(zip((*a.variables, *b.variables), (*a.table.shape, *b.table.shape), strict=True))
+    if math.prod(sizes[variable] for variable in out) > _LARGEST:
+        raise TooWideError(f"a table of {len(out)} variables would have more than {_LARGEST} entries")
     letter = dict(zip(dict.fromkeys((*a.variables, *b.variables)), ascii_letters, strict=False))
     one, two, both = (
         "".join(letter[variable] for variable in part) for part in (a.variables, b.variables, out)

@@ -228,7 +228,7 @@ class TableEngine:
         for number in range(len(self.network.copies) - 1, -1, -1):
             if number in wanted:
                 wanted.update(parent for _, parent in self.network.copies[number].parents)
-        factors = [_restricted(factor, codes) for factor in self._factors(sorted(wanted))]
+        factors = [_restricted(factor, codes, keep) for factor in self._factors(sorted(wanted))]
         return eliminate(factors, keep)
 
     def _codes(self, number: int, given: Given) -> Any:
@@ -289,10 +289,12 @@ class TableEngine:
         return Factor((*variables, first, second), table)
 
 
-def _restricted(factor: Factor, codes: Mapping[int, Any]) -> Factor:
-    """Return a factor over the states that conditions leave."""
+def _restricted(factor: Factor, codes: Mapping[int, Any], keep: Sequence[int]) -> Factor:
+    """Return a factor over the states that conditions leave; what has one state left is no variable."""
     table = factor.table
     for axis, variable in enumerate(factor.variables):
         if variable in codes:
             table = np.take(table, codes[variable], axis=axis)
-    return Factor(factor.variables, table)
+    kept = [v for v, size in zip(factor.variables, table.shape, strict=True) if size > 1 or v in keep]
+    sizes = dict(zip(factor.variables, table.shape, strict=True))
+    return Factor(tuple(kept), table.reshape([sizes[v] for v in kept]))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from causalrep.scm import DiscreteSCM
-from causalrep.scm._elimination import Factor, eliminate, min_fill_order
+from causalrep.scm._elimination import Factor, TooWideError, eliminate, min_fill_order
 from tests.strategies import dags
 
 FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "bnlearn_networks"
@@ -172,6 +172,39 @@ def test_min_fill_takes_the_ends_of_a_chain_first():
     assert order == [0, 1, 2]
     star = min_fill_order([(0, v) for v in range(1, 6)], keep=[])
     assert star[-2:] != [0, 5] or star.index(0) >= 4  # the hub would join all its neighbours
+
+
+def complete(k):
+    """A network in which every node reads all before it: its width is its size."""
+    rng = np.random.default_rng(0)
+    cpts = {i: (list(range(i)), rng.dirichlet(np.ones(2), size=(2,) * i)) for i in range(k)}
+    return DiscreteSCM.from_cpts(cpts)
+
+
+def test_what_is_too_wide_is_sampled(monkeypatch):
+    scm = complete(8)
+    exact = scm.probability({7: 1}, given={3: 0})
+    assert exact.exact
+    monkeypatch.setattr("causalrep.scm._elimination._LARGEST", 2**5)
+    drawn = scm.probability({7: 1}, given={3: 0}, random_state=0)
+    assert not drawn.exact
+    assert abs(drawn - exact) <= 4 * drawn.se
+    spread = scm.counterfactual_variance(7, do={0: 1}, given={3: 0}, random_state=0)
+    assert not spread.exact
+    with pytest.raises(TooWideError):
+        scm.table()
+    # what is seen is no variable any more: with six of eight nodes known the rest is narrow
+    assert scm.probability({7: 1}, given=dict.fromkeys(range(6), 0)).exact
+
+
+def test_many_observed_causes():
+    """70 children of one node, all seen: more axes than an array can have, were they kept."""
+    cpts = {"class": ((), [0.5, 0.5])}
+    for i in range(70):
+        cpts[f"symptom {i}"] = (["class"], [[0.6, 0.4], [0.4, 0.6]])
+    scm = DiscreteSCM.from_cpts(cpts)
+    found = scm.probability({"class": 1}, given={f"symptom {i}": int(i < 36) for i in range(70)})
+    assert found == pytest.approx(0.6**2 / (0.6**2 + 0.4**2))
 
 
 def test_states_of_probability_zero():
