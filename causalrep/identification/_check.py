@@ -132,7 +132,7 @@ def _open_walk(problem: Problem, chosen: list[int]) -> list[int]:
 
 
 def _written(near: Neighbours, walk: list[int], path: tuple[Hashable, ...], given: set[int]) -> str:
-    """Return the walk with its arrows; a given node is a collider on it, which tells the edges of a bow apart."""
+    """Return the walk with its arrows; given nodes are colliders, which tells the edges of a bow apart."""
     text = str(path[0])
     for i, j, node in zip(walk, walk[1:], path[1:], strict=False):
         forward, backward = j in near.children[i] and i not in given, j in near.parents[i] and j not in given
