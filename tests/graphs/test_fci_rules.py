@@ -90,6 +90,17 @@ def test_r4_walks_along_several_colliders():
     assert oriented(text.replace("V -> A", "V <-> A"), never)[0].mark("A", "B") == "circle"
 
 
+def test_r4_asks_nothing_where_the_path_has_no_collider():
+    # P -> V: what comes before P does not matter, though P is a parent of A.
+    _, fired = oriented("Q <-> P -> V <-> B; P -> A; V -> A; B o-> A", never)
+    assert not fired["R4"]
+
+
+def test_a_late_rule_sets_early_ones_going():
+    found, fired = oriented("Q o-> V <-o B; V -> A; B o-> A; B o-o C", never)
+    assert (fired["R4"], found.mark("B", "C"), found.mark("C", "B")) == (1, "arrow", "tail"), found
+
+
 def test_r0_orients_what_no_set_explains():
     marks = circles_on(4, [(0, 2), (1, 2), (2, 3)])
     assert orient_colliders(marks, lambda a, c, _: {a, c} != {0, 1}) == 1

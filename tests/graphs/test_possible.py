@@ -129,8 +129,11 @@ def test_visible_edges_of_a_pag_are_visible_in_all_members(pairs, n_nodes):
 def test_visibility_at_a_distance():
     g = MAG.from_string("V -> W <-> X -> Y; W -> Y")
     assert g.is_visible("X", "Y")
-    shorter = MAG.from_string("W <-> X -> Y; W -> Y")
-    assert not shorter.is_visible("X", "Y")
+    assert not MAG.from_string("W <-> X -> Y; W -> Y").is_visible("X", "Y")
+    # W is a collider on the way, but no parent of Y.
+    beside = MAG.from_string("V -> W <-> X -> Y; W <-> Y")
+    assert not beside.is_visible("X", "Y")
+    check_visible(beside)
 
 
 def test_only_directed_edges_are_visible_or_not():

@@ -135,6 +135,22 @@ def test_all_minimal_sets_of_a_long_ladder():
     assert len(list(g.minimal_separators("X", "Y"))) == 64
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "X -> {A B} -> C -> Y",
+        "X -> {A B} -> {C D} -> Y",
+        "X -> A -> {B C} -> D -> Y; X -> C; B -> Y",
+        "X <- {A B}; A -> C <-> Y; B -> D -> Y; C -> D",
+    ],
+)
+def test_paths_that_cross_and_meet(text):
+    g = ADMG.from_string(text)
+    others = [node for node in g if node not in ("X", "Y")]
+    check(g, "X", "Y", [], others, {"A": 2, "C": 3})
+    check(g, "Y", "X", [], others, {"A": 3})
+
+
 def test_latent_nodes_do_not_separate_unless_asked():
     g = DAG([("U", "X"), ("U", "Y"), ("U", "W"), ("W", "X")], latent="U")
     assert g.find_separator("X", "Y") is None
