@@ -49,10 +49,12 @@ class Attributed(Exchangeable):
         graph = cls.__new__(cls)
         graph._fill([edge[:3] for edge in draft.edges], draft.nodes, latent)
         kept = {node: {**found} for node, found in draft.nodes.items() if found}
-        for node in latent:
-            del kept[node]["latent"]
+        for node, found in kept.items() if cls._hides else ():
+            hidden = found.pop("latent", False)
+            if not isinstance(hidden, bool):
+                raise GraphError(f"the attribute 'latent' of {node!r} must be true or false, got {hidden!r}")
         edges = {(u, kind, v): found for u, kind, v, found in draft.edges if found}
-        return graph.with_attributes(kept, edges) if any(kept.values()) or edges else graph
+        return graph._with(kept, edges, strict=False) if any(kept.values()) or edges else graph
 
     def _draft(self) -> Draft:
         of_nodes, of_edges = self.attributes.nodes, self.attributes.edges
@@ -112,15 +114,25 @@ class Attributed(Exchangeable):
         >>> g.with_attributes({"X": {"exposure": True}}, {("X", "Y"): {"weight": 0.5}}).attributes
         Attributes(nodes={'X': {'exposure': True}}, edges={('X', '->', 'Y'): {'weight': 0.5}})
         """
+        for node, found in nodes.items():
+            if self._hides and "latent" in found:
+                raise GraphError(f"what is latent is said by the argument `latent`, got {node!r} in `nodes`")
+        return self._with(nodes, edges, strict=True)
+
+    def _with(
+        self,
+        nodes: Mapping[Hashable, Mapping[str, Any]],
+        edges: Mapping[Any, Mapping[str, Any]],
+        *,
+        strict: bool,
+    ) -> Self:
         old_nodes, old_edges = self.attributes.nodes, self.attributes.edges
         of_nodes = {self._nodes[self._id(node, "`nodes`")]: found for node, found in nodes.items()}
         of_edges = {edge: edges[name] for name, edge in self._as_written(edges).items()} if edges else {}
         for node, found in of_nodes.items():
-            if self._hides and "latent" in found:
-                raise GraphError(f"what is latent is said by the argument `latent`, got {node!r} in `nodes`")
-            of_nodes[node] = {**old_nodes.get(node, {}), **checked_attributes(found, node)}
+            of_nodes[node] = {**old_nodes.get(node, {}), **checked_attributes(found, node, strict=strict)}
         for edge, found in of_edges.items():
-            of_edges[edge] = {**old_edges.get(edge, {}), **checked_attributes(found, edge)}
+            of_edges[edge] = {**old_edges.get(edge, {}), **checked_attributes(found, edge, strict=strict)}
         merged = Attributes({**old_nodes, **of_nodes}, {**old_edges, **of_edges})
         return self._build(self._nodes, self._store, self._latent)._carrying(merged)
 

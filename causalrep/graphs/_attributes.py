@@ -11,7 +11,7 @@ from typing import Any
 
 from causalrep.utils import GraphError
 
-__all__ = ["ROLES", "Attributes", "Edge", "Value", "checked_attributes"]
+__all__ = ["ROLES", "Attributes", "Edge", "Value", "checked_attributes", "is_plain"]
 
 Edge = tuple[Hashable, str, Hashable]
 Value = str | bool | int | float | tuple[Any, ...]
@@ -97,15 +97,18 @@ class Attributes:
         )
 
 
-def checked_attributes(found: Mapping[str, Any], whose: object) -> dict[str, Value]:
-    """Return the attributes of a node or edge as plain values, or say which one is none."""
+def checked_attributes(found: Mapping[str, Any], whose: object, *, strict: bool = True) -> dict[str, Value]:
+    """Return the attributes of a node or edge as plain values, or say which one is none.
+
+    Where `strict` is false, as for the files of others, what is called like a role may be something else.
+    """
     checked: dict[str, Value] = {}
     for name, value in found.items():
         if not isinstance(name, str) or not name:
             raise GraphError(f"the name of an attribute of {whose!r} must be a text, got {name!r}")
         plain = _pair(value) if name == "pos" else value
         plain = _plain(plain, name, whose)
-        if name in ROLES:
+        if name in ROLES and (strict or plain in (True, False)):
             if plain not in (True, False):
                 raise GraphError(f"the attribute {name!r} of {whose!r} must be True or False, got {value!r}")
             if plain:
@@ -113,6 +116,13 @@ def checked_attributes(found: Mapping[str, Any], whose: object) -> dict[str, Val
         else:
             checked[name] = plain
     return checked
+
+
+def is_plain(value: Any) -> bool:
+    """Return whether a graph can carry a value of an attribute."""
+    if isinstance(value, tuple):
+        return all(map(is_plain, value))
+    return isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _pair(value: Any) -> Any:
@@ -129,11 +139,12 @@ def _pair(value: Any) -> Any:
 def _plain(value: Any, name: str, whose: object) -> Value:
     if hasattr(value, "dtype") and hasattr(value, "item"):  # a NumPy scalar as the Python one
         value = value.item()
-    if isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value)):
-        return value
     if isinstance(value, tuple | list):
         return tuple(_plain(item, name, whose) for item in value)
-    raise GraphError(
-        f"the attribute {name!r} of {whose!r} must be a text, a finite number, a boolean or a tuple of such, "
-        f"got {value!r}"
-    )
+    if not is_plain(value):
+        raise GraphError(
+            f"the attribute {name!r} of {whose!r} must be a text, a finite number, a boolean or a tuple of "
+            f"such, got {value!r}"
+        )
+    plain: Value = value
+    return plain

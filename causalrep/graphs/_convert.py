@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from causalrep.graphs._attributes import Value
+from causalrep.graphs._attributes import Value, is_plain
 from causalrep.graphs._draft import Draft, DraftEdge, mirrored
 from causalrep.graphs._store import ARROW, CIRCLE, MARKS, TAIL, EdgeStore
 from causalrep.utils import GraphError
@@ -73,9 +73,8 @@ def _edges_of(graph: Any, plain: str, kinds: Sequence[str]) -> Iterator[DraftEdg
 
 def _plain(found: Mapping[Any, Any]) -> dict[str, Value]:
     """Return the attributes that a graph can carry; networkx may hold any object."""
-    kinds = (str, bool, int, float, tuple)
     scalars = {name: x.item() if isinstance(x, np.generic) else x for name, x in found.items()}
-    return {name: x for name, x in scalars.items() if isinstance(name, str) and isinstance(x, kinds)}
+    return {name: x for name, x in scalars.items() if isinstance(name, str) and name and is_plain(x)}
 
 
 def to_networkx(draft: Draft, *, has_marks: bool) -> Any:

@@ -109,6 +109,12 @@ def test_a_role_that_is_false_is_absent():
     assert G.with_attributes({"Y": {"exposure": False}}).attributes == G.attributes
 
 
+def test_a_reader_does_not_guess_who_is_latent():
+    with pytest.raises(GraphError, match="'latent' of 'U' must be true or false, got 'perhaps'"):
+        DAG.from_dagitty("dag { U [latent=perhaps] }")
+    assert not DAG.from_dagitty("dag { U [latent=false] }").latent
+
+
 def test_readers_keep_latent_nodes_as_structure_where_the_type_has_them():
     text = "pdag { U [latent, exposure] U -- X }"
     assert not PDAG.from_dagitty(text).latent

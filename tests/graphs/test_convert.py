@@ -206,12 +206,13 @@ def test_an_admg_is_a_pair_or_a_multigraph_of_networkx():
 
 def test_networkx_attributes_that_are_plain_are_kept_and_objects_dropped():
     graph = nx.DiGraph()
-    graph.add_node("U", latent=True, weight=np.float64(2), thing=object())
+    graph.add_node("U", latent=True, weight=np.float64(2), thing=object(), gap=float("nan"), place=(1, None))
+    graph.add_node("X", latent=False, pos=np.zeros(2), outcome="what others call so")
     graph.add_edge("U", "X", beta=0.5)
     g = DAG.from_networkx(graph)
     assert g.latent == DAG(graph).latent == {"U"}
     assert DAG(graph, latent="X").latent == {"X"}
-    assert g.attributes.nodes == {"U": {"weight": 2.0}}
+    assert g.attributes.nodes == {"U": {"weight": 2.0}, "X": {"outcome": "what others call so"}}
     assert g.attributes.edges == {("U", "->", "X"): {"beta": 0.5}}
 
 
