@@ -180,8 +180,9 @@ class Identification:
 
         Parameters
         ----------
-        table : data frame, mapping of columns, or mapping of distribution to either
-            One row per state with its probability in the column ``"p"``, or data, one row per unit.
+        table : data frame, mapping of columns, mapping of distribution to either, or model
+            One row per state with its probability in the column ``"p"``, or data, one row per unit; or a
+            `DiscreteSCM`, which is asked for the distributions that the estimand needs.
             Several distributions are passed by name, as ``{"P(X, Y)": ..., "P(Y | do(X))": ...}``; the
             table of an experiment has a column for each node that it sets.
         do, outcome, given : mapping of hashable to value, default=None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from itertools import product
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,7 +122,27 @@ def _distributions(
     return dict(zip(needed, read, strict=True)), next(iter(tables.values()), None)
 
 
+class TableModel(Protocol):
+    """A model that can write down its distributions, such as a `DiscreteSCM`."""
+
+    @property
+    def states(self) -> Mapping[Hashable, Sequence[Hashable]]:
+        """The values of each node."""
+        ...
+
+    def table(self, nodes: Any, do: Any) -> Any:
+        """Return the joint distribution of some nodes under an action, one row per state."""
+        ...
+
+
+def _is_model(table: Any) -> bool:
+    is_data = isinstance(table, (Mapping, np.ndarray)) or is_frame(table)
+    return not is_data and callable(getattr(table, "table", None)) and hasattr(table, "states")
+
+
 def _by_distribution(table: Any, needed: list[Key]) -> dict[Key, Any]:
+    if _is_model(table):
+        return dict.fromkeys(needed, table)
     is_mapping = isinstance(table, Mapping) and not is_frame(table)
     if is_mapping and table and all(isinstance(part, Mapping) or is_frame(part) for part in table.values()):
         return {_key(name): part for name, part in table.items()}
@@ -142,6 +163,8 @@ def _called(key: Key) -> str:
 
 def _usable(table: Any, key: Key, names: set[Hashable], known: Sequence[Hashable]) -> dict[Hashable, Any]:
     """Return the columns to read: of data only those needed, of a table all; experiments weigh alike."""
+    if _is_model(table):
+        return _from_model(table, key, names, known)
     columns = dict(columns_of(table, what=_called(key)))
     missing = [name for name in known if name in names and name not in columns]
     if missing:
@@ -154,6 +177,23 @@ def _usable(table: Any, key: Key, names: set[Hashable], known: Sequence[Hashable
         p = np.asarray(columns["p"], dtype=float)
         columns["p"] = p / p.sum() if p.sum() > 0 else p
     return columns
+
+
+def _from_model(
+    model: TableModel, key: Key, names: set[Hashable], known: Sequence[Hashable]
+) -> dict[Hashable, Any]:
+    """Return the columns of a model's distribution, one table under another for each action."""
+    do = [name for name in known if name in key[0]]
+    rest = [name for name in known if name in names and name not in key[0]]
+    parts: list[dict[Hashable, Any]] = []
+    for values in product(*(model.states[name] for name in do)):
+        part = dict(columns_of(model.table(rest, do=dict(zip(do, values, strict=True)))))
+        n_rows = len(part["p"])
+        parts.append({**part, **{name: [v] * n_rows for name, v in zip(do, values, strict=True)}})
+    columns: dict[Hashable, Any] = {
+        name: np.concatenate([part[name] for part in parts]) for name in (*rest, *do, "p")
+    }
+    return {**columns, "p": columns["p"] / len(parts)}
 
 
 # From all values to those asked for

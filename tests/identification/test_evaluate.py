@@ -10,6 +10,7 @@ import pytest
 
 from causalrep.graphs import ADMG, DAG
 from causalrep.identification import identify
+from causalrep.scm import DiscreteSCM
 from causalrep.utils import (
     DataError,
     NotIdentifiableError,
@@ -171,6 +172,24 @@ def test_a_missing_distribution_is_named():
     result = identify(graph, "P(Y, B | do(A, C))", available=available)
     with pytest.raises(DataError, match=r"do\("):
         result.evaluate({"P(A, B, C, Y)": table_of(RandomModel(graph, 0))}, do={"A": 0, "C": 0})
+
+
+# Models
+
+
+@pytest.mark.parametrize("available", [None, ["P(W, X, Y | do(Z))"]])
+def test_a_model_is_asked_for_its_distributions_and_agrees_with_itself(available):
+    graph = ADMG.from_string("W -> Z -> X -> Y; W <-> X; W <-> Y").canonical_dag()
+    rng = np.random.default_rng(0)
+    parents = {node: list(graph.parents(node)) for node in graph.topological_order()}
+    cpts = {
+        node: (names, rng.dirichlet(np.ones(2), size=(2,) * len(names))) for node, names in parents.items()
+    }
+    model = DiscreteSCM.from_cpts(cpts)
+    result = identify(graph, EFFECT, available=available)
+    assert result.strategy == ("id" if available is None else "gid")
+    value = result.evaluate(model, do={"X": 1}, outcome={"Y": 1})
+    assert value == pytest.approx(model.probability({"Y": 1}, do={"X": 1}), abs=1e-9)
 
 
 # Holes
