@@ -70,14 +70,20 @@ class MarkovProperty(SeparatorSearch):
 
         Notes
         -----
-        In a DAG each kind implies all separations of the graph if the distribution has a positive
-        density; ``"local"`` and ``"basis"`` do so always. With bidirected edges a basis can be
-        exponentially long, so it is computed as it is asked for.
+        From ``"basis"``, and in a DAG from ``"local"``, all separations of the graph follow by the axioms
+        that hold in every distribution [1]_ [2]_. From ``"pairwise"`` those between nodes that can be
+        separated follow only if also composition and intersection hold, as in a regular Gaussian [3]_:
+        three variables may well be independent two by two, and not all at once. With bidirected edges
+        a basis can be exponentially long, so it is computed as it is asked for.
 
         References
         ----------
-        .. [1] T. Richardson, "Markov properties for acyclic directed mixed graphs", Scandinavian Journal
+        .. [1] S. L. Lauritzen, A. P. Dawid, B. N. Larsen, H.-G. Leimer, "Independence properties of
+           directed Markov fields", Networks 20, 1990, doi:10.1002/net.3230200503.
+        .. [2] T. Richardson, "Markov properties for acyclic directed mixed graphs", Scandinavian Journal
            of Statistics 30, 2003, doi:10.1111/1467-9469.00323 (section 3).
+        .. [3] K. Sadeghi, S. Lauritzen, "Markov properties for mixed graphs", Bernoulli 20, 2014,
+           doi:10.3150/12-BEJ502.
 
         Examples
         --------

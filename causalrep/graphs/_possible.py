@@ -15,7 +15,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import ClassVar
 
 from causalrep.graphs._base import Graph, Nodes
@@ -92,17 +92,13 @@ class PossiblyCausal(Graph):
         """
         return self._possibly(nodes, self._may_point)
 
-    def _possibly(
-        self, nodes: Nodes, marks: list[tuple[int, int]] | tuple[tuple[int, int], ...]
-    ) -> NodeSet[Hashable]:
+    def _possibly(self, nodes: Nodes, marks: Sequence[tuple[int, int]]) -> NodeSet[Hashable]:
         start = self._ids(nodes, "`nodes`")
         found = reach_unshielded(self._store, start, steps_along(self._store, marks))
         return self._labels(sorted(found.difference(start)))
 
 
-def steps_along(
-    store: EdgeStore, marks: list[tuple[int, int]] | tuple[tuple[int, int], ...]
-) -> list[list[int]]:
+def steps_along(store: EdgeStore, marks: Sequence[tuple[int, int]]) -> list[list[int]]:
     """Return for each node the neighbours joined to it by an edge with one of these (here, there)."""
     columns = [store.lists(here, there) for here, there in marks]
     return [sorted({w for row in rows for w in row}) for rows in zip(*columns, strict=True)]

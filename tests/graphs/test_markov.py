@@ -19,8 +19,11 @@ def test_statements_are_separations(g, kind):
         assert g.is_separated(*statement)
 
 
-def closed(statements):
-    """All that follows by the semi-graphoid axioms: triples (x, y, z) of disjoint frozen sets."""
+def closed(statements, *, gaussian=False):
+    """All that follows by the semi-graphoid axioms: triples (x, y, z) of disjoint frozen sets.
+
+    With `gaussian` also by composition and intersection.
+    """
     known, queue = set(), [tuple(map(frozenset, one)) for one in statements]
     while queue:
         x, y, z = queue.pop()
@@ -37,6 +40,10 @@ def closed(statements):
                 queue.append((x, y | b, z))
             if a == x and z == c | b:
                 queue.append((x, b | y, c))
+            if gaussian and a == x and c == z:
+                queue.append((x, y | b, z))  # composition
+            if gaussian and a == x and b <= z and z - b == c - y and y <= c:
+                queue.append((x, y | b, z - b))  # intersection
     return known
 
 
@@ -75,6 +82,20 @@ def test_pairwise_statements_name_each_pair_without_an_edge_once(g):
     assert len(pairs) == len(set(pairs))
     assert set(pairs) == apart
     assert all(g.is_separated(*statement) for statement in g.markov_statements("pairwise"))
+
+
+@settings(max_examples=30)
+@given(mags(max_nodes=4))
+def test_a_mag_follows_from_its_pairwise_statements_where_gaussian_axioms_hold(g):
+    assert closed(g.markov_statements("pairwise"), gaussian=True) == set(separations(g))
+
+
+def test_pairwise_statements_alone_are_not_enough():
+    g = DAG(nodes="ABC")
+    a, b, c = (frozenset(node) for node in "ABC")
+    assert (a, b | c, frozenset()) in set(separations(g))
+    assert (a, b | c, frozenset()) not in closed(g.markov_statements("pairwise"))
+    assert (a, b, c) not in closed(g.markov_statements("pairwise"))
 
 
 def test_a_pair_that_nothing_separates_is_left_out():
