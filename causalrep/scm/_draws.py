@@ -91,6 +91,8 @@ class _Drawing:
         self.settled: set[int] = set()  # copies whose value is no matter of chance, given the evidence
         self.groups: dict[int, dict[Hashable, Floats]] = {}
         self.log_weights: Floats = np.zeros(n)
+        for number, noise in known.items():
+            self._remember(network.copies[number], noise)
 
     def run(self, numbers: Sequence[int]) -> Draws:
         for number in numbers:
