@@ -215,18 +215,17 @@ class InterventionalProblem:
         def labels(mask: int) -> NodeSet[Hashable]:
             return NodeSet(masks.names(mask))
 
-        joint, acted = self._outcome | self._given & ~moved, self._treatment | moved
+        given, acted = self._given & ~moved, self._treatment | moved
+        asked, target = labels(self._outcome | given), labels(failure.target)
         hedges = [
-            Hedge(
-                graph, labels(joint), labels(acted), labels(larger), labels(failure.target), labels(source.do)
-            )
+            Hedge(graph, asked, labels(acted), labels(larger), target, labels(source.do), labels(given))
             for source, larger in failure.stuck
             if larger
         ]
         if len(self._sources) == len(hedges) == 1:
             return hedges[0]
         useless = [labels(source.do) for source, larger in failure.stuck if not larger]
-        return Thicket(labels(failure.target), tuple(hedges), tuple(useless))
+        return Thicket(target, tuple(hedges), tuple(useless))
 
 
 def _sources(whole: MaskGraph, available: Iterable[str]) -> tuple[Source, ...]:

@@ -9,6 +9,8 @@ References
    semi-Markovian causal models", AAAI 2006 (definition 6, theorem 4).
 .. [2] S. Lee, J. D. Correa, E. Bareinboim, "General identifiability with arbitrary surrogate
    experiments", UAI 2019 (definition 3, theorem 2).
+.. [3] I. Shpitser, J. Pearl, "Identification of conditional interventional distributions", UAI 2006,
+   arXiv:1206.6876.
 """
 
 from __future__ import annotations
@@ -37,14 +39,17 @@ class Hedge:
     graph : DAG or ADMG
         Where it is.
     outcome, treatment : NodeSet
-        The effect that is not identifiable. For a question with conditions, these are joined to the
-        outcome, except for those that rule 2 of do-calculus makes actions.
+        The effect that is not identifiable. Conditions of the question that rule 2 of do-calculus makes
+        actions are among the treatments, the others among the outcomes.
     larger, smaller : NodeSet
         Both are connected by bidirected edges alone, everything in the larger set is an ancestor
         within it of the smaller one, which consists of ancestors of the outcome; the smaller set has
         no treatment in it, the larger one has.
     experiment : NodeSet
         What the distribution's experiment sets, if it is not observational.
+    given : NodeSet
+        The outcomes that are conditions of the question. As rule 2 makes none of them an action, the
+        conditional effect is identifiable only if the joint one is ([3]_).
     """
 
     graph: DAG | ADMG
@@ -53,6 +58,7 @@ class Hedge:
     larger: Nodes
     smaller: Nodes
     experiment: Nodes = NodeSet()  # noqa: RUF009  # immutable
+    given: Nodes = NodeSet()  # noqa: RUF009
 
     def verify(self) -> bool:
         """Return whether the sets have all properties of a hedge for this effect.
@@ -74,11 +80,18 @@ class Hedge:
         around, inside = graph.subgraph(larger), graph.subgraph(smaller)
         first = next(iter(self.smaller))
         return (
-            smaller <= free.ancestors(self.outcome) | self.outcome
+            not any(self._exchangeable(graph, node) for node in self.given)
+            and smaller <= free.ancestors(self.outcome) | self.outcome
             and set(around.district(first)) == larger
             and set(inside.district(first)) == smaller
             and larger <= around.ancestors(smaller) | self.smaller
         )
+
+    def _exchangeable(self, graph: ADMG, node: Hashable) -> bool:
+        rest = [other for other in self.given if other != node]
+        asked = [other for other in self.outcome if other not in self.given]
+        cut = graph.do(*self.treatment).cut_outgoing(node)
+        return cut.is_separated(asked, node, [*self.treatment, *rest])
 
     def __str__(self) -> str:
         under = f" under do({', '.join(map(text_name, self.experiment))})" if self.experiment else ""

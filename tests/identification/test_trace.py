@@ -103,6 +103,18 @@ def test_what_is_no_hedge_does_not_pass_for_one(change):
     assert not replace(hedge, **change).verify()
 
 
+def test_a_hedge_of_a_conditional_effect_needs_conditions_that_are_no_actions():
+    graph = ADMG.from_string("X -> Y; X <-> Z; Z <-> Y")
+    hedge = identify(graph, "P(Y | do(X), Z)").witness
+    assert (hedge.given, hedge.outcome) == ({"Z"}, {"Y", "Z"})
+    assert hedge.verify()
+    # With Z -> Y alone the condition would be an action, and the joint effect beside the point.
+    chain = ADMG.from_string("X -> Z -> Y; X <-> Z")
+    joint = identify(chain, "P(Y, Z | do(X))").witness
+    assert joint.verify()
+    assert not replace(joint, given=NodeSet(["Z"])).verify()
+
+
 def test_a_hedge_may_be_hidden_by_latent_nodes():
     result = identify(as_dag("U -> X -> Y; U -> Y", ["U"]), "P(Y | do(X))")
     assert result.witness.larger == {"X", "Y"}
