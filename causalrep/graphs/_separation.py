@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,6 @@ __all__ = ["Separable"]
 
 #: Questions answered in one search: enough bits to be worth a step, few enough to fit a cache.
 _N_TOGETHER = 2048
-
-T = TypeVar("T")
 
 
 class Separable(MarkovProperty):
@@ -159,16 +157,22 @@ class Separable(MarkovProperty):
                 self._disjoint(("`x`", x), ("`y`", y), ("`given`", given))  # says which overlap
             asked.append(columns.setdefault((len(sources), *sources, *conditions), len(columns)))
             wanted.append(tuple(targets))
-        found = [
-            self._connected_many([key[1 : 1 + key[0]] for key in keys], [key[1 + key[0] :] for key in keys])
-            for keys in _chunks(list(columns))
-        ]
-        bits = [1 << bit for bit in range(min(len(columns), _N_TOGETHER))]
-        answers = [
-            not any(found[column // _N_TOGETHER][target] & bits[column % _N_TOGETHER] for target in targets)
-            for column, targets in zip(asked, wanted, strict=True)
-        ]
-        return np.array(answers, dtype=bool)
+        keys = list(columns)
+        waiting: list[list[int]] = [[] for _ in range(0, len(keys), _N_TOGETHER)]
+        for number, column in enumerate(asked):
+            waiting[column // _N_TOGETHER].append(number)
+        answers = np.ones(len(asked), dtype=bool)
+        for chunk, numbers in enumerate(waiting):
+            together = keys[chunk * _N_TOGETHER : (chunk + 1) * _N_TOGETHER]
+            found = self._connected_many(
+                [key[1 : 1 + key[0]] for key in together], [key[1 + key[0] :] for key in together]
+            )
+            bits = [1 << bit for bit in range(len(together))]
+            answers[numbers] = [
+                not any(found[target] & bits[asked[number] % _N_TOGETHER] for target in wanted[number])
+                for number in numbers
+            ]
+        return answers
 
     def separation_matrix(self, given: Nodes = ()) -> NDArray[np.bool_]:
         """Return for all pairs of nodes at once whether `given` separates them.
@@ -230,7 +234,3 @@ def _parts(query: Any) -> Sequence[Nodes]:
     if not isinstance(query, tuple | list) or len(query) not in (2, 3):
         raise GraphError(f"`queries` must be tuples (x, y) or (x, y, given), got {query!r}")
     return query if len(query) == 3 else (*query, ())
-
-
-def _chunks(keys: list[T]) -> Iterator[list[T]]:
-    return (keys[start : start + _N_TOGETHER] for start in range(0, len(keys), _N_TOGETHER))
