@@ -1,5 +1,7 @@
 """Linear Gaussian models against the big joint Gaussian of noises and worlds, conditioned numerically."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -301,3 +303,24 @@ def test_rows_that_contradict_themselves():
     rows = pd.DataFrame({"X": [1.0, 1.0], "Y": [2.0, 2.5]})
     with pytest.raises(ImpossibleEvidenceError):
         scm.counterfactual(rows, do={"X": 0.0}, n_draws=3, random_state=0)
+
+
+def test_a_published_network_agrees_with_adjustment():
+    """46 genes: the total effect is the coefficient in the regression on treatment and its parents."""
+    folder = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "bnlearn_networks"
+    if not folder.exists():
+        pytest.skip(f"{folder} is absent")
+    nodes = pd.read_csv(folder / "ecoli70_nodes.csv").set_index("node")
+    arcs = pd.read_csv(folder / "ecoli70_coefficients.csv")
+    names = list(nodes.index)
+    B = np.zeros((len(names), len(names)))
+    for cause, effect, coefficient in arcs.itertuples(index=False):
+        B[names.index(cause), names.index(effect)] = coefficient
+    scm = LinearGaussianSCM(B, nodes["noise_variance"], nodes["intercept"], names)
+    covariance = scm.covariance()
+    for x in names:
+        for y in scm.graph.descendants(x):
+            if y != x:
+                given = [names.index(node) for node in (x, *scm.graph.parents(x))]
+                slopes = np.linalg.solve(covariance[np.ix_(given, given)], covariance[given, names.index(y)])
+                assert scm.effect("ATE", x, y) == pytest.approx(slopes[0], abs=1e-9)
