@@ -258,6 +258,11 @@ class Count(Mechanism):
         """Always: the noise behind a count is uniform on an interval."""
         return True
 
+    @property
+    def blockwise(self) -> bool:
+        """Always."""
+        return True
+
     def mean(self, parents: Mapping[Hashable, Array]) -> Floats:
         """Return the expected count of each row, shape (n,) or () without parents."""
         linear = np.asarray(self.intercept)

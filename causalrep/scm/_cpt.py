@@ -32,6 +32,11 @@ class StateMechanism(Mechanism):
         """Return the probabilities of the states for each row of the parents, shape (n, k) or (1, k)."""
 
     @property
+    def blockwise(self) -> bool:
+        """Always."""
+        return True
+
+    @property
     def invertible(self) -> bool:
         """Whether there is no noise to tell; otherwise a state tells only a range of it."""
         return self.deterministic

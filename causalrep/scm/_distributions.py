@@ -168,7 +168,10 @@ class Normal(_SciPy):
         return stats.norm(self.loc, self.scale)
 
     def _draw(self, size: tuple[int, ...], generator: np.random.Generator) -> NDArray[Any]:
-        return generator.normal(self.loc, self.scale, size)
+        draws = generator.standard_normal(size)
+        if self.scale != 1:
+            draws *= self.scale
+        return draws + self.loc if self.loc else draws
 
 
 @dataclass(frozen=True)

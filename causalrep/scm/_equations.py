@@ -151,9 +151,9 @@ class Equation(Mechanism):
         return len(law.args) if law.name == "Categorical" else None
 
     @property
-    def rowwise(self) -> bool:
-        """Always: every function of the language works row by row."""
-        return True
+    def blockwise(self) -> bool:
+        """Whether there is one draw at most: functions of the language all work row by row."""
+        return len(self._laws) < 2
 
     def forward(self, parents: Mapping[Hashable, Array], noise: Noise) -> Array:
         """Evaluate the equation."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from causalrep.scm._distributions import Distribution
 from causalrep.scm._mechanism import Array, Mechanism, Noise
+from causalrep.scm._mechanisms import is_plain
 
 __all__ = ["LocationScale", "PostNonlinear", "Warp"]
 
@@ -56,6 +57,12 @@ class LocationScale(Mechanism):
     def parents(self) -> tuple[Hashable, ...]:
         """The nodes that the functions read, in order."""
         return self._parents
+
+    @property
+    def blockwise(self) -> bool:
+        """Whether both functions say so of themselves and the law is one of the library's."""
+        known = (getattr(part, "blockwise", False) for part in (self.location, self.log_scale))
+        return all(known) and is_plain(self.noise)
 
     def _columns(self, parents: Mapping[Hashable, Array]) -> list[Array]:
         return [parents[name] for name in self._parents]
@@ -167,6 +174,11 @@ class PostNonlinear(Mechanism):
     def parents(self) -> tuple[Hashable, ...] | None:
         """The parents of the inner mechanism."""
         return self.inner.parents
+
+    @property
+    def blockwise(self) -> bool:
+        """As the inner mechanism."""
+        return self.inner.blockwise
 
     def forward(self, parents: Mapping[Hashable, Array], noise: Noise) -> Array:
         """Return the warped value of the inner mechanism."""

@@ -81,6 +81,15 @@ class Mechanism(ABC):
         """Whether `draw_noise` can draw the noise behind a value."""
         return self.invertible or type(self).draw_noise is not Mechanism.draw_noise
 
+    @property
+    def blockwise(self) -> bool:
+        """Whether rows and their noise may be made in blocks, with the result of all at once.
+
+        True only where each row depends on its own parents and noise alone, and `sample_noise` goes
+        through its stream row by row.
+        """
+        return False
+
     @abstractmethod
     def forward(self, parents: Mapping[Hashable, Array], noise: Noise) -> Array:
         """Return the values of the node.

@@ -107,6 +107,11 @@ def _name(function: Callable[..., Array]) -> str:
     return getattr(function, "__qualname__", type(function).__name__)
 
 
+def is_plain(law: Distribution) -> bool:
+    """Say whether a law is one of the library's and of single numbers, drawn one after the other."""
+    return type(law).__module__.startswith("causalrep.") and getattr(law, "shape", ()) == ()
+
+
 class Root(Mechanism):
     """A node that is its own noise: ``value = noise``, for nodes without parents.
 
@@ -128,6 +133,11 @@ class Root(Mechanism):
     def parents(self) -> tuple[Hashable, ...]:
         """No parents."""
         return ()
+
+    @property
+    def blockwise(self) -> bool:
+        """Whether the law is one of the library's, of single numbers."""
+        return is_plain(self.noise)
 
     def forward(self, parents: Mapping[Hashable, Array], noise: Noise) -> Array:
         """Return the noise itself."""
@@ -280,6 +290,12 @@ class AdditiveNoise(Mechanism):
         """Whether noise is added."""
         return self.noise is not None
 
+    @property
+    def blockwise(self) -> bool:
+        """Whether the function says so of itself and the law is one of the library's."""
+        known = getattr(self._call.function, "blockwise", False)
+        return known and (self.noise is None or is_plain(self.noise))
+
     def location(self, parents: Mapping[Hashable, Array]) -> Array:
         """Return the value at zero noise, shape (n, ...)."""
         return self._call(parents)
@@ -343,10 +359,15 @@ class Linear(AdditiveNoise):
         super().__init__(self._line, noise, parents=tuple(self.coefficients))
 
     def _line(self, *values: Array) -> Array:
-        total: Any = self.intercept
+        total: Any = None if self.intercept == 0 and values else self.intercept
         for coefficient, value in zip(self.coefficients.values(), values, strict=True):
-            total = total + coefficient * value
+            total = coefficient * value if total is None else total + coefficient * value
         return total
+
+    @property
+    def blockwise(self) -> bool:
+        """Whether the law is one of the library's, of single numbers."""
+        return self.noise is None or is_plain(self.noise)
 
     def __repr__(self) -> str:
         return f"Linear({self.coefficients!r}, intercept={self.intercept!r}, noise={self.noise!r})"

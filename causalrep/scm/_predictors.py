@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 class Predictor(Protocol):
     """A function of columns, in the order of `encoding`, that works row by row."""
 
+    blockwise: ClassVar[bool]
+
     @property
     def encoding(self) -> Encoding:
         """How the columns become a matrix."""
@@ -34,6 +36,7 @@ class Predictor(Protocol):
 class LinePredictor:
     """A weighted sum of the encoded columns."""
 
+    blockwise: ClassVar[bool] = True
     encoding: Encoding
     weights: Floats
     intercept: float
@@ -52,6 +55,7 @@ class LinePredictor:
 class SplinePredictor:
     """Penalised splines of the encoded columns, standardised by `centre` and `spread`."""
 
+    blockwise: ClassVar[bool] = True
     encoding: Encoding
     centre: Floats
     spread: Floats
@@ -71,6 +75,7 @@ class SplinePredictor:
 class EstimatorPredictor:
     """A fitted regressor of scikit-learn (or one with its interface)."""
 
+    blockwise: ClassVar[bool] = False
     encoding: Encoding
     estimator: Any
 

@@ -144,8 +144,8 @@ class SaveMixin:
 
 def _base(cls: type) -> Any:
     """Return the class `SCM` itself, from it or a subclass."""
-    ours: list[type] = [one for one in cls.__mro__ if issubclass(one, SaveMixin)]
-    return ours[-2]  # the last is the mixin
+    lineage: tuple[type, ...] = cls.__mro__
+    return [one for one in lineage if issubclass(one, SaveMixin)][-2]  # the last is the mixin
 
 
 def _own_classes(base: type) -> list[type]:

@@ -29,7 +29,8 @@ import numpy as np
 
 from causalrep.graphs import DAG
 from causalrep.scm._arrays import forwarded, is_numpy, noise_rows
-from causalrep.scm._build import check_agreement, collect_mechanisms, rewired
+from causalrep.scm._blocks import BLOCK, StreamMixin, are_blockwise, as_frame, filled, rows_of_blocks
+from causalrep.scm._build import check_agreement, collect_mechanisms, rewired, with_latent
 from causalrep.scm._correlation import CorrelatedNoise
 from causalrep.scm._effects import Effects
 from causalrep.scm._equations import EquationsMixin
@@ -57,7 +58,9 @@ from causalrep.utils import (
 __all__ = ["SCM"]
 
 
-class SCM(CorrelatedNoise, EquationsMixin, FitMixin, InterveningMixin, SaveMixin, Queries, Effects):
+class SCM(
+    CorrelatedNoise, EquationsMixin, FitMixin, InterveningMixin, SaveMixin, StreamMixin, Queries, Effects
+):
     """A structural causal model: a DAG with a mechanism at each node.
 
     Parameters
@@ -73,6 +76,9 @@ class SCM(CorrelatedNoise, EquationsMixin, FitMixin, InterveningMixin, SaveMixin
         Laws of noise for callables and for mechanisms that were given none; a node without parents
         needs nothing else. A mapping of laws instead of one gives structured noise; a `JointNormal`
         given as the law of several nodes, or alone, correlates their noises.
+    latent : node or iterable of node, default=()
+        Nodes that cannot be observed, besides those that `graph` declares: causes that are left out
+        of samples and summed out of answers.
 
     Attributes
     ----------
@@ -102,7 +108,8 @@ class SCM(CorrelatedNoise, EquationsMixin, FitMixin, InterveningMixin, SaveMixin
     Notes
     -----
     Models are values: `do` and `shift` return new ones. `counterfactual` assumes that the
-    mechanisms are the true ones and that noises of different nodes are independent.
+    mechanisms are the true ones and that noises of different nodes are independent, unless a
+    `JointNormal` says otherwise.
 
     Examples
     --------
@@ -129,6 +136,7 @@ class SCM(CorrelatedNoise, EquationsMixin, FitMixin, InterveningMixin, SaveMixin
         mechanisms: Mapping[Hashable, Mechanism | Callable[..., Array] | Any] | None = None,
         *,
         noise: Mapping[Hashable, NoiseLaw | JointNormal] | JointNormal | None = None,
+        latent: Hashable | Iterable[Hashable] = (),
     ) -> None:
         if isinstance(noise, JointNormal):
             noise = dict.fromkeys(noise.nodes, noise)
@@ -136,6 +144,7 @@ class SCM(CorrelatedNoise, EquationsMixin, FitMixin, InterveningMixin, SaveMixin
             graph, {} if mechanisms is None else mechanisms, {} if noise is None else noise
         )
         check_agreement(self._graph, given)
+        self._graph = with_latent(self._graph, latent)
         self._mechanisms: dict[Hashable, Mechanism] = {node: given[node] for node in self._graph.nodes}
         self._parents = {node: tuple(self._graph.parents(node)) for node in self._graph.nodes}
         self._joints = joint_laws({} if noise is None else noise, self._mechanisms)
@@ -216,6 +225,10 @@ class SCM(CorrelatedNoise, EquationsMixin, FitMixin, InterveningMixin, SaveMixin
         order = self._upstream(wanted)
         mechanisms = self._for_rows(order, n, self._template)
         seed = as_seed(random_state)
+        if n > BLOCK and not return_noise and are_blockwise(mechanisms) and not self._joints:
+            generators = {node: keyed_generator(seed, self._stream(node), node) for node in order}
+            blocks = rows_of_blocks(order, mechanisms, self._parents, generators, n)
+            return as_frame(filled(wanted, blocks, n))
         values: dict[Hashable, Array] = {}
         noise: dict[Hashable, Noise] = {}
         for node in order:
