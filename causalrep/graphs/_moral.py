@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from causalrep.graphs._store import ARROW, TAIL, EdgeStore, flags
 if TYPE_CHECKING:
     from causalrep.graphs._mag import MAG
 
-__all__ = ["Moral", "moral_hubs"]
+__all__ = ["HasLists", "Moral", "moral_hubs"]
 
 
 class Moral(Graph):
@@ -123,7 +123,18 @@ class Moral(Graph):
         return MAG._build(self._nodes, EdgeStore(len(self), left, right, tails, tails))
 
 
-def moral_hubs(store: EdgeStore, within: bytes | bytearray, removed: list[int]) -> list[list[int]]:
+class HasLists(Protocol):
+    """What knows the neighbours of its nodes by marks: a store of edges, or a part of one."""
+
+    @property
+    def n_nodes(self) -> int:
+        """The number of nodes."""
+
+    def lists(self, here: int | None, there: int | None) -> list[list[int]]:
+        """Return per node the neighbours by edges with these marks at this end and at the other."""
+
+
+def moral_hubs(store: HasLists, within: bytes | bytearray, removed: list[int]) -> list[list[int]]:
     """Return the moral graph of the nodes `within` as neighbour lists, some removed, in linear size.
 
     In place of the clique of a district and its parents stands one more node, a hub, joined to them.

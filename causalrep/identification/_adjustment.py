@@ -11,7 +11,7 @@ effect in question. In a graph that stands for a class of others the formula mus
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from itertools import islice
 
 import networkx as nx
@@ -19,7 +19,6 @@ import networkx as nx
 from causalrep.graphs import Graph, NodeSet
 from causalrep.identification._criterion import Problem, problem_of
 from causalrep.identification._door import Nodes, as_graph, disjoint, labels, refuse_latent
-from causalrep.identification._flow import minimum_separator
 from causalrep.identification._neighbours import Neighbours
 from causalrep.identification._optimal import choose_optimal
 from causalrep.identification._separators import (
@@ -27,6 +26,7 @@ from causalrep.identification._separators import (
     is_separator,
     minimal_separator,
     minimal_separators,
+    minimum_separator,
 )
 from causalrep.identification._usable import usable
 from causalrep.utils import GraphError, UnknownNameError
@@ -115,6 +115,7 @@ def adjustment_sets(
     include: Nodes = (),
     restrict: Nodes | None = None,
     limit: int | None = None,
+    weights: Mapping[Hashable, float] | None = None,
 ) -> tuple[NodeSet[Hashable], ...]:
     """Return sets of covariates that are valid for adjustment, in a fixed order.
 
@@ -138,6 +139,9 @@ def adjustment_sets(
     limit : int, default=None
         How many sets of the kinds ``"all"`` and ``"minimal"`` to look for, of which there may be
         exponentially many.
+    weights : mapping of hashable to float, default=None
+        What it costs to measure a node, above zero; one where it says nothing. For the kind
+        ``"minimum"``, which then has the least total cost.
 
     Returns
     -------
@@ -149,7 +153,8 @@ def adjustment_sets(
     ------
     GraphError
         If `x`, `y` and `include` are not disjoint, `include` is not within `restrict`, `limit` is
-        negative, or for a reason of `is_valid_adjustment`.
+        negative, a weight is not a finite number above zero or the kind has no use for it, or for a
+        reason of `is_valid_adjustment`.
     UnknownNameError
         If a node, the kind or the criterion does not exist.
 
@@ -183,18 +188,39 @@ def adjustment_sets(
         raise UnknownNameError(kind, KINDS, what="`kind`")
     if limit is not None and limit < 0:
         raise GraphError(f"`limit` must not be negative, got {limit}")
+    costs = _costs(g, kind, weights)
     treatments, outcomes, required = disjoint(g, x=x, y=y, include=include)
     refuse_latent(g, x=treatments, y=outcomes, include=required)
     problem = problem_of(g, treatments, outcomes, criterion)
     allowed = usable(g, problem, required, restrict)
     if problem.obstacle or not all(allowed[i] for i in required):
         return ()
-    found = _choose(g, problem, kind, required, allowed, limit)
+    found = _choose(g, problem, kind, required, allowed, limit, costs)
     return tuple(labels(g, chosen) for chosen in sorted(found, key=lambda chosen: (len(chosen), chosen)))
 
 
+def _costs(g: Graph, kind: str, weights: Mapping[Hashable, float] | None) -> list[float]:
+    """Return what each node costs, if the kind asks."""
+    if kind != "minimum":
+        if weights:
+            raise GraphError(f'`weights` are for the kind "minimum", got the kind {kind!r}')
+        return []
+    costs: list[float] = [1.0] * len(g)
+    for node, weight in (weights or {}).items():
+        if not 0 < weight < float("inf"):
+            raise GraphError(f"`weights` must be finite numbers above zero, got {weight!r} for {node!r}")
+        costs[g._id(node, "`weights`")] = weight
+    return costs
+
+
 def _choose(
-    g: Graph, problem: Problem, kind: str, required: list[int], allowed: bytearray, limit: int | None
+    g: Graph,
+    problem: Problem,
+    kind: str,
+    required: list[int],
+    allowed: bytearray,
+    limit: int | None,
+    costs: list[float],
 ) -> Iterable[list[int]]:
     question = (problem.near, problem.x, problem.y, required, allowed)
     if kind == "all":
@@ -204,7 +230,7 @@ def _choose(
     if kind == "minimal":
         found = minimal_separator(*question)  # the first of the list, by two searches instead of three
     elif kind == "minimum":
-        found = minimum_separator(*question)
+        found = minimum_separator(*question, costs)
     elif kind == "optimal":
         found = choose_optimal(g, problem, allowed, required)[0]
     elif kind == "parents":

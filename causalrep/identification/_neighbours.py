@@ -39,6 +39,20 @@ class Neighbours(NamedTuple):
         """Return the lists of a store; they are shared with it and must not be changed."""
         return cls(store.lists(ARROW, TAIL), store.lists(TAIL, ARROW), store.lists(ARROW, ARROW))
 
+    @property
+    def n_nodes(self) -> int:
+        """The number of nodes."""
+        return len(self.parents)
+
+    def lists(self, here: int | None, there: int | None) -> list[list[int]]:
+        """Return the lists as the store of a graph does; there are no undirected edges."""
+        known: dict[tuple[int | None, int | None], list[list[int]]] = {
+            (ARROW, TAIL): self.parents,
+            (TAIL, ARROW): self.children,
+            (ARROW, ARROW): self.siblings,
+        }
+        return known.get((here, there), [[]] * self.n_nodes)
+
     def without(self, edges: Iterable[tuple[int, int]]) -> Neighbours:
         """Return the lists without these directed edges (source, target)."""
         parents, children = list(self.parents), list(self.children)

@@ -9,19 +9,26 @@ References
    graphs", Artificial Intelligence 270, 2019, doi:10.1016/j.artint.2018.12.006.
 .. [2] B. van der Zander, M. Liśkiewicz, "Finding minimal d-separators in linear time and
    applications", UAI 2019, PMLR 115.
-.. [3] K. Takata, "Space-optimal, backtracking algorithms to list the minimal vertex separators of a
-   graph", Discrete Applied Mathematics 158, 2010, doi:10.1016/j.dam.2010.05.013.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import compress
 
+from causalrep.graphs._cuts import all_minimal_cuts, minimum_cut
+from causalrep.graphs._moral import moral_hubs
 from causalrep.graphs._store import flags
 from causalrep.identification._neighbours import Neighbours, moral_reach
 
-__all__ = ["all_separators", "is_separator", "minimal_separator", "minimal_separators", "some_separator"]
+__all__ = [
+    "all_separators",
+    "is_separator",
+    "minimal_separator",
+    "minimal_separators",
+    "minimum_separator",
+    "some_separator",
+]
 
 
 def is_separator(near: Neighbours, x: list[int], y: list[int], chosen: list[int]) -> bool:
@@ -65,55 +72,24 @@ def minimal_separator(
 def minimal_separators(
     near: Neighbours, x: list[int], y: list[int], include: list[int], allowed: bytearray
 ) -> Iterator[list[int]]:
-    """Yield every separator of which no proper subset that has `include` separates, each once.
-
-    A minimal separator is the border of what it leaves connected to x. Takata's search starts from
-    the smallest such region and either draws a node of the border into it, closing it to the
-    smallest region that has a minimal separator as border, or keeps that node out for good. Every
-    step of the search yields, so the delay is O(n_nodes * (n_nodes + n_edges)).
-    """
+    """Yield every separator of which no proper subset that has `include` separates, nearest to x first."""
     inside = near.above([*x, *y, *include])
-    removable = _both(inside, allowed)
-    kept = flags(len(inside), include)
+    for cut in all_minimal_cuts(moral_hubs(near, inside, include), x, y, bytes(_both(inside, allowed))):
+        yield sorted([*cut, *include])
 
-    def close(absorbed: list[int]) -> tuple[list[int], list[int]] | None:
-        """Return the border and the new members of the smallest region that has the absorbed ones."""
-        blocked = bytearray(removable)
-        for node in absorbed:
-            blocked[node] = 0
-        met = moral_reach(near, [*x, *absorbed], inside, blocked)
-        if any(met[node] for node in y):
-            return None
-        border = _both(blocked, met)
-        for node in include:
-            border[node] = 1
-        border = _both(border, moral_reach(near, y, inside, border))
-        for node in include:
-            border[node] = 1
-        region = moral_reach(near, [*x, *absorbed], inside, border)
-        members = [i for i in _members(_both(region, removable)) if not border[i]]
-        return [i for i in _members(border) if not kept[i]], members
 
-    first = close([])
-    if first is None:
-        return
-    yield sorted([*first[0], *include])
-    excluded: set[int] = set()
-    # One frame per step: its region, the border nodes yet to try, those tried and so kept out since.
-    frames = [(first[1], iter(first[0]), list[int]())]
-    while frames:
-        members, candidates, tried = frames[-1]
-        excluded.update(tried)
-        node = next((i for i in candidates if i not in excluded), None)
-        if node is None:
-            excluded.difference_update(tried)
-            frames.pop()
-            continue
-        after = close([*members, node])
-        if after is not None and excluded.isdisjoint(after[1]):
-            yield sorted([*after[0], *include])
-            frames.append((after[1], iter(after[0]), []))
-        tried.append(node)  # takes effect when this frame goes on, after the deeper one is done
+def minimum_separator(
+    near: Neighbours,
+    x: list[int],
+    y: list[int],
+    include: list[int],
+    allowed: bytearray,
+    costs: Sequence[float],
+) -> list[int] | None:
+    """Return the separator of least total cost among those that have `include`, nearest to x."""
+    inside = near.above([*x, *y, *include])
+    cut = minimum_cut(moral_hubs(near, inside, include), x, y, bytes(_both(inside, allowed)), costs)
+    return None if cut is None else sorted([*cut, *include])
 
 
 def all_separators(

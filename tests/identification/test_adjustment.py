@@ -352,6 +352,17 @@ def test_include_and_restrict_bound_every_set():
     assert adjustment_sets(g, "X", "Y", restrict=["A", "B"]) == ()
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_weights_make_the_minimum_set_the_cheapest_one(seed):
+    chance = random.Random(seed)
+    g = random_admg(chance, 7, bidirected=0.05)
+    x, y, *rest = chance.sample(g.nodes, 7)
+    weights = {node: chance.randint(1, 9) for node in rest}
+    costs = [sum(weights[node] for node in z) for z in adjustment_sets(g, x, y, "all")]
+    found = adjustment_sets(g, x, y, "minimum", weights=weights)
+    assert [sum(weights[node] for node in z) for z in found] == sorted(costs)[:1]
+
+
 def test_limit_bounds_the_work():
     # 3 ** 20 minimal sets: only a listing that stops can answer.
     edges = [(f"A{i}", "X") for i in range(20)] + [(f"A{i}", f"B{i}") for i in range(20)]
@@ -430,6 +441,8 @@ def test_the_optimal_set_comes_with_a_reason():
         (lambda g: adjustment_sets(g, "X", "Y", criterion="bdoor"), UnknownNameError, "backdoor"),
         (lambda g: adjustment_sets(g, "X", "Y", include="Z", restrict=[]), GraphError, "within"),
         (lambda g: adjustment_sets(g, "X", "Y", limit=-1), GraphError, "negative"),
+        (lambda g: adjustment_sets(g, "X", "Y", "minimum", weights={"Z": 0}), GraphError, "above zero"),
+        (lambda g: adjustment_sets(g, "X", "Y", weights={"Z": 2}), GraphError, '"minimum"'),
         (lambda g: is_valid_adjustment(g, ["X", "Z"], "Y", criterion="single-door"), GraphError, "single"),
         (lambda _: is_valid_adjustment("X -> Y", "X", "Y"), GraphError, "must be a graph"),
         (lambda _: is_valid_adjustment(PAG([("X", "--", "Y")]), "X", "Y"), GraphError, "selected"),
