@@ -29,7 +29,6 @@ from dataclasses import dataclass
 from causalrep.graphs import ADMG, CPDAG, DAG, MAG, MPDAG, PAG, PDAG, Graph
 from causalrep.graphs._store import ARROW, TAIL
 from causalrep.identification._door import directed
-from causalrep.identification._members import mag_member
 from causalrep.identification._neighbours import Neighbours, reach
 from causalrep.identification._possible import possible_children, possible_parents, unshielded_reach
 from causalrep.identification._visible import visible_children
@@ -155,11 +154,10 @@ def _ancestral(g: MAG | PAG, x: list[int], y: list[int]) -> Problem:
         if obstacle is None:
             obstacle = next(((i, j) for j in onward if j not in visible), None)
     forbidden = reach([j for _, j in first], down, [])
-    member = mag_member(store) if isinstance(g, PAG) else store
     return Problem(
         x,
         y,
-        Neighbours.of(member).without(first),
+        Neighbours.of(g._plain()).without(first),
         forbidden,
         lambda nodes: reach(nodes, up, []),
         first,

@@ -8,6 +8,8 @@ from itertools import combinations, product
 
 import networkx as nx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from causalrep.graphs import ADMG, CPDAG, DAG, MAG, MPDAG, PAG, PDAG, NodeSet
 from causalrep.identification import adjustment_sets, is_valid_adjustment, optimal_adjustment
@@ -25,6 +27,7 @@ from tests.identification.oracles import (
     separations,
     subsets,
 )
+from tests.strategies import admgs, dags
 
 
 def questions(nodes, *, most=2):
@@ -299,6 +302,26 @@ def test_shrier_and_platt():
         {"PreGame", "Motivation"},
     ]
     same_sets(adjustment_sets(g, "WarmUp", "Injury"), expected)
+
+
+@given(admgs(min_nodes=3), st.randoms(use_true_random=False))
+def test_the_order_of_the_nodes_changes_the_order_of_answers_only(g, chance):
+    x, y, *_ = chance.sample(g.nodes, 3)
+    shuffled = ADMG(g.directed_edges, g.bidirected_edges, nodes=chance.sample(g.nodes, len(g)))
+    for kind in ("all", "minimal", "optimal", "canonical", "parents"):
+        found, other = (adjustment_sets(graph, x, y, kind) for graph in (g, shuffled))
+        assert set(map(frozenset, found)) == set(map(frozenset, other))
+        assert all(list(z) == [v for v in shuffled.nodes if v in z] for z in other)
+
+
+@given(dags(min_nodes=3), st.randoms(use_true_random=False))
+def test_an_edge_more_leaves_no_more_sets(g, chance):
+    # A model on the smaller graph is one on the larger graph: what is valid there is valid here.
+    x, y, *_ = chance.sample(g.nodes, 3)
+    for edge in g.directed_edges:
+        fewer = DAG([e for e in g.directed_edges if e != edge], nodes=g.nodes)
+        for z in adjustment_sets(g, x, y, "all"):
+            assert is_valid_adjustment(fewer, x, y, z)
 
 
 # Criteria
