@@ -254,7 +254,8 @@ class Sum(Expression):
         return Sum([own.get(v, v) for v in self.over], body)
 
     def _text(self) -> str:
-        return f"sum_{{{', '.join(map(str, self.over))}}} {_text_in_brackets(self.body)}"
+        body = _text_in_brackets(self.body, (Difference, Fraction))
+        return f"sum_{{{', '.join(map(str, self.over))}}} {body}"
 
     def _latex(self) -> str:
         over = ", ".join(v.to_latex() for v in self.over)

@@ -72,9 +72,12 @@ class Simplifier:
         if isinstance(expression, Sum):
             return self._sum(expression.over, self(expression.body))
         if isinstance(expression, Product):
-            return _merged([self(factor) for factor in expression.factors])
+            # Fractions cancel each other best before their parts change shape.
+            merged = _merged(expression.factors)
+            return _merged(map(self, _factors(merged))) if isinstance(merged, Product) else self(merged)
         if isinstance(expression, Fraction):
-            return _cancelled([self(expression.numerator)], [self(expression.denominator)])
+            ratio = _cancelled([self(expression.numerator)], [self(expression.denominator)])
+            return ratio if isinstance(ratio, Fraction) else self(ratio)
         if isinstance(expression, Difference):
             return difference(self(expression.minuend), self(expression.subtrahend))
         return expression
@@ -224,9 +227,9 @@ def _cancelled(above: list[Expression], below: list[Expression]) -> Expression:
             denominator.remove(factor)
     for one in list(numerator):
         for other in list(denominator):
-            conditional = _conditional(one, other)
-            if conditional is not None:
-                numerator[numerator.index(one)] = conditional
+            quotient = _divided(one, other)
+            if quotient is not None:
+                numerator[numerator.index(one)] = quotient
                 denominator.remove(other)
                 break
     return fraction(product(_chained(numerator)), product(denominator))
@@ -246,6 +249,17 @@ def _split(parts: Iterable[Expression]) -> tuple[list[Expression], list[Expressi
         else:
             (above if is_above else below).append(part)
     return above, below
+
+
+def _divided(one: Expression, other: Expression) -> Expression | None:
+    """Return a quotient that is no fraction, if one factor of a sum, or the whole, can be divided."""
+    if isinstance(one, Sum) and not other._free & set(one.over):
+        factors = _factors(one.body)
+        for at, factor in enumerate(factors):
+            quotient = _divided(factor, other)
+            if quotient is not None:
+                return total(one.over, product([*factors[:at], quotient, *factors[at + 1 :]]))
+    return _conditional(one, other)
 
 
 def _conditional(one: Expression, other: Expression) -> Expression | None:

@@ -76,6 +76,24 @@ def test_a_joint_over_its_marginal_is_a_conditional():
     assert simplified("Z -> X -> Y; Z -> Y", formula) == probability([Y], [X, Z])
 
 
+def test_fractions_cancel_each_other():
+    a, b, c = (total([W], product([probability([v], [W]), probability([W])])) for v in (X, Y, Z))
+    assert simplified("W -> X; W -> Y; W -> Z", product([fraction(a, b), fraction(b, c)])) == fraction(
+        probability([X]), probability([Z])
+    )
+
+
+def test_a_sum_is_divided_factor_by_factor():
+    outcome = probability([Y], [W, X, Z])
+    formula = fraction(total([Z], product([outcome, probability([X, Z])])), probability([X]))
+    expected = total([Z], product([outcome, probability([Z], [X])]))
+    assert simplified("X -> Y; Z -> Y; Z -> W -> Y; X <-> Z", formula) == expected
+    bound = fraction(total([X], product([probability([Y], [X, Z]), probability([X, Z])])), probability([X]))
+    assert simplified("X -> Y <- Z; X <-> Z; Z <-> Y", bound) == fraction(
+        probability([Y, Z]), probability([X])
+    )
+
+
 def test_other_populations_and_primed_variables_are_left_alone():
     foreign = probability([Y], [X, Z], domain="elsewhere")
     assert simplified("X -> Z -> Y", foreign) == foreign
