@@ -74,8 +74,13 @@ def centred(G: Array) -> Array:
 
 
 def compressed(G: Array) -> Array:
-    """Return a factor with fewer columns of the same product G G', up to a 1e-6 share of its trace."""
+    """Return a factor with fewer columns of the same product G G', up to a 1e-6 share of its trace.
+
+    Where finding it costs more than a product of all rows would save, that is G itself.
+    """
     xp = namespace_of(G)
+    if 20 * G.shape[1] ** 2 > G.shape[0] ** 2:
+        return G
     values, vectors = xp.linalg.eigh(xp.matmul(xp.matrix_transpose(G), G))
     gone = xp.cumulative_sum(xp.maximum(values, xp.zeros_like(values))) <= _TRACE_LEFT * xp.sum(values)
     return xp.matmul(G, vectors[:, int(xp.sum(xp.astype(gone, xp.int64))) :])

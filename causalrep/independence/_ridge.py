@@ -22,18 +22,25 @@ class RidgeResiduals:
 
     def __init__(self, Z: Array, penalty: float) -> None:
         xp = namespace_of(Z)
-        self._basis, values = principal_axes(Z)
-        self._fitted = values / (values + penalty)  # R = I - basis diag(fitted) basis'
-        left = (1.0 - self._fitted) ** 2
-        diagonal = 1.0 - xp.matmul(self._basis**2, 1.0 - left)
-        trace = Z.shape[0] - float(xp.sum(1.0 - left**2))
-        self.inflation = trace / squared_norm(diagonal)
+        products = xp.matmul(xp.matrix_transpose(Z), Z)
+        identity = xp.eye(Z.shape[1], dtype=xp.float64, device=device_of(Z))
+        self._Z = Z
+        # Woodbury: R = I - Z weight Z', with the inverse of a matrix of the rank of Z only.
+        self._weight = xp.linalg.inv(products + penalty * identity)
+        shrink = xp.matmul(self._weight, products)
+        square = xp.matmul(shrink, shrink)
+        diagonal = 1.0 - xp.sum(xp.matmul(Z, xp.matmul(2.0 * identity - shrink, self._weight)) * Z, axis=1)
+        # tr (I - H)^4 for the hat matrix H, whose powers have the traces of those of `shrink`.
+        traces = [float(xp.linalg.trace(power)) for power in (shrink, square)]
+        traces += [float(xp.sum(xp.matrix_transpose(square) * power)) for power in (shrink, square)]
+        fourth = Z.shape[0] - 4.0 * traces[0] + 6.0 * traces[1] - 4.0 * traces[2] + traces[3]
+        self.inflation = fourth / squared_norm(diagonal)
 
     def __call__(self, G: Array) -> Array:
         """Return what is left of the columns of G, of shape (n, m)."""
         xp = namespace_of(G)
-        explained = self._fitted[:, None] * xp.matmul(xp.matrix_transpose(self._basis), G)
-        return G - xp.matmul(self._basis, explained)
+        explained = xp.matmul(self._weight, xp.matmul(xp.matrix_transpose(self._Z), G))
+        return G - xp.matmul(self._Z, explained)
 
 
 def principal_axes(Z: Array) -> tuple[Array, Array]:
