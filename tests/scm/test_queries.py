@@ -20,6 +20,7 @@ from causalrep.scm import (
     Function,
     Interval,
     Invertible,
+    JointNormal,
     Laplace,
     Linear,
     Normal,
@@ -312,6 +313,16 @@ def test_missing_columns_and_latent_nodes_are_drawn():
         scm.counterfactual(rows, do={"X": 1})
 
 
+def test_latent_nodes_can_be_named_with_the_mechanisms():
+    mechanisms = {"U": Normal(0, 1), "W": Normal(0, 1), "X": lambda U, W: U + W}
+    assert SCM(mechanisms=mechanisms, latent="U").graph.latent == {"U"}
+    both = SCM(DAG([("U", "X"), ("W", "X")], latent="W"), mechanisms, latent=["U", "W"])
+    assert both.graph.latent == {"U", "W"}
+    assert list(both.sample(2, random_state=0).columns) == ["X"]
+    with pytest.raises(UnknownNameError, match="latent"):
+        SCM(mechanisms=mechanisms, latent="V")
+
+
 def test_picks_follow_the_weights():
     scm = linear(sampled=True)
     rows = pd.DataFrame({"Y": np.full(2000, 1.0)})
@@ -342,6 +353,17 @@ def test_noise_that_rows_carry_is_used():
     rows = scm.sample(5, random_state=0, return_noise=True)
     draws = scm.counterfactual(rows, do={"X": 1.0}, n_draws=2, random_state=3)
     np.testing.assert_allclose(draws.mean("Y"), rows.noise["Y"] ** 2)
+
+
+def test_known_noise_tells_of_the_noise_that_goes_with_it():
+    law = JointNormal(["X", "Y"], [[1.0, 0.9], [0.9, 1.0]])
+    y = AdditiveNoise(lambda X: np.tanh(X))
+    scm = SCM(mechanisms={"X": Linear({}), "Y": y}, noise=law)
+    rows = pd.DataFrame({"X": [1.5]})
+    draws = scm.counterfactual(
+        rows, do={"X": 0.0}, noise={"X": np.array([1.5])}, n_draws=20_000, random_state=0
+    )
+    assert abs(draws.mean("Y")[0] - 0.9 * 1.5) <= FOUR * math.sqrt((1 - 0.81) / 20_000)
 
 
 def test_impossible_rows_are_named():
