@@ -123,10 +123,19 @@ class _Evaluator:
         while left:
             variable = min(left, key=lambda v: _n_cells(f for f in factors if v in f.axes))
             left.remove(variable)
-            product = _combined([f for f in factors if variable in f.axes], _times)
+            touched = [f for f in factors if variable in f.axes]
             factors = [f for f in factors if variable not in f.axes]
-            factors.append(self._summed(product, variable))
+            if touched:
+                factors.append(self._summed(_combined(touched, _times), variable))
+            else:  # as many equal terms as there are states
+                factors.append(Values((), np.asarray(float(self._n_states(variable)))))
         return _combined(factors, _times)
+
+    def _n_states(self, variable: Variable) -> int:
+        for joint in self._joints.values():
+            if variable.name in joint.states:
+                return len(joint.states[variable.name])
+        raise DataError(f"the estimand sums over {variable.name!r}, which is not among the columns")
 
     def _summed(self, values: Values, variable: Variable) -> Values:
         at = values.axes.index(variable)

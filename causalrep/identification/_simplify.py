@@ -12,7 +12,7 @@ that turns the estimand of the napkin graph into P(Y | X).)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TypeAlias
 
 from causalrep.identification._expression import (
@@ -70,7 +70,7 @@ class Simplifier:
         if isinstance(expression, Probability):
             return self._shortened(expression)
         if isinstance(expression, Sum):
-            return self._sum(expression.over, self(expression.body))
+            return self._sum(expression)
         if isinstance(expression, Product):
             # Fractions cancel each other best before their parts change shape.
             merged = _merged(expression.factors)
@@ -116,9 +116,10 @@ class Simplifier:
         given = [variable for variable in term.given if self._bit[variable.name] & needed]
         return Probability(term.outcome, given, term.do, term.domain)
 
-    def _sum(self, over: Sequence[Variable], body: Expression) -> Expression:
-        factors = _factors(body)
-        left = list(over)
+    def _sum(self, expression: Sum) -> Expression:
+        before = dict(self.used)
+        factors = _factors(self(expression.body))
+        left = list(expression.over)
         progress = True
         while progress:
             progress = False
@@ -130,6 +131,10 @@ class Simplifier:
                     progress = True
                     break
         bound = set(left)
+        if not bound <= set().union(*(factor._free for factor in factors)):
+            # A sum of what does not depend on its variable counts states, which no formula can say.
+            self.used = before
+            return expression
         inside = [factor for factor in factors if factor._free & bound]
         outside = [factor for factor in factors if not factor._free & bound]
         return _merged([*outside, total(left, _merged(inside))])
