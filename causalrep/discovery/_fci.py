@@ -114,7 +114,7 @@ class FCI(ConstraintSearch):
     >>> from causalrep.independence import Oracle
     >>> truth = DAG.from_string("A -> X; B -> Y; U -> X; U -> Y")
     >>> FCI(test=Oracle(truth, latent=["U"])).fit().graph_
-    PAG.from_string('A o-> X; B o-> Y; X <-> Y')
+    PAG.from_string('A o-> X; B; X <-> Y; B o-> Y')
     """
 
     def __init__(
