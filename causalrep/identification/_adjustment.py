@@ -28,7 +28,7 @@ from causalrep.identification._separators import (
     minimal_separators,
     minimum_separator,
 )
-from causalrep.identification._usable import usable
+from causalrep.identification._usable import usable, without
 from causalrep.utils import GraphError, UnknownNameError
 
 __all__ = ["adjustment_sets", "is_valid_adjustment"]
@@ -135,7 +135,9 @@ def adjustment_sets(
     include : hashable or iterable of hashable, default=()
         Nodes that every set must have; minimal then means that nothing else can be spared.
     restrict : hashable or iterable of hashable, default=None
-        The nodes that a set may have; by default all that are observed.
+        The nodes that a set may have; by default all that are observed, without those effects of the
+        treatments that act on neither treatments nor outcomes. Some of these could be added to
+        ``"all"`` sets without harm, but never of use: they are listed only if they are named here.
     limit : int, default=None
         How many sets of the kinds ``"all"`` and ``"minimal"`` to look for, of which there may be
         exponentially many.
@@ -180,6 +182,8 @@ def adjustment_sets(
     (NodeSet(['B']), NodeSet(['A', 'C']))
     >>> adjustment_sets(g, "X", "Y", "minimum"), adjustment_sets(g, "X", "Y", restrict="C")
     ((NodeSet(['B']),), ())
+    >>> len(adjustment_sets(g, "X", "Y", "all"))
+    5
     >>> adjustment_sets(g, "X", "Y", "parents"), adjustment_sets(g, "X", "Y", "canonical")
     ((NodeSet(['A', 'C']),), (NodeSet(['A', 'C', 'B']),))
     """
@@ -193,6 +197,9 @@ def adjustment_sets(
     refuse_latent(g, x=treatments, y=outcomes, include=required)
     problem = problem_of(g, treatments, outcomes, criterion)
     allowed = usable(g, problem, required, restrict)
+    if restrict is None and kind == "all":
+        ends = [*treatments, *outcomes, *required]
+        allowed = without(allowed, without(problem.below(treatments), problem.above(ends)))
     if problem.obstacle or not all(allowed[i] for i in required):
         return ()
     found = _choose(g, problem, kind, required, allowed, limit, costs)

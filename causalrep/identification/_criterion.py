@@ -51,8 +51,8 @@ class Problem:
         The member, less the edges that carry the effect.
     forbidden : bytearray
         1 for the nodes that no valid set may have.
-    above : callable
-        From nodes to their possible ancestors in the graph itself, themselves included.
+    above, below : callable
+        From nodes to their possible ancestors, and descendants, in the graph itself, themselves included.
     first : list of (int, int)
         The first edges of the causal paths, which `near` lacks.
     obstacle : (int, int) or None
@@ -64,6 +64,7 @@ class Problem:
     near: Neighbours
     forbidden: bytearray
     above: Callable[[list[int]], bytearray]
+    below: Callable[[list[int]], bytearray]
     first: list[tuple[int, int]]
     obstacle: tuple[int, int] | None = None
 
@@ -91,13 +92,13 @@ def _directed(g: Graph, x: list[int], y: list[int]) -> Problem:
     inside = set(x)
     first = [(i, j) for i in x for j in near.children[i] if above[j] and j not in inside]
     forbidden = near.below([j for _, j in first])
-    return Problem(x, y, near.without(first), forbidden, near.above, first)
+    return Problem(x, y, near.without(first), forbidden, near.above, near.below, first)
 
 
 def _backdoor(g: Graph, x: list[int], y: list[int]) -> Problem:
     near = Neighbours.of(g._store)
     first = [(i, j) for i in x for j in near.children[i]]
-    return Problem(x, y, near.without(first), near.below(x), near.above, first)
+    return Problem(x, y, near.without(first), near.below(x), near.above, near.below, first)
 
 
 def _single_door(g: Graph, x: list[int], y: list[int]) -> Problem:
@@ -108,7 +109,7 @@ def _single_door(g: Graph, x: list[int], y: list[int]) -> Problem:
         )
     near = Neighbours.of(g._store)
     first = [(x[0], y[0])] if y[0] in near.children[x[0]] else []
-    return Problem(x, y, near.without(first), near.below(y), near.above, first)
+    return Problem(x, y, near.without(first), near.below(y), near.above, near.below, first)
 
 
 def _class_of_dags(g: PDAG, x: list[int], y: list[int]) -> Problem:
@@ -135,7 +136,14 @@ def _class_of_dags(g: PDAG, x: list[int], y: list[int]) -> Problem:
     forbidden = reached([j for _, j in first], down, [])
     near = Neighbours.of(g._plain())
     return Problem(
-        x, y, near.without(first), forbidden, lambda nodes: reached(nodes, up, []), first, obstacle
+        x,
+        y,
+        near.without(first),
+        forbidden,
+        lambda nodes: reached(nodes, up, []),
+        lambda nodes: reached(nodes, down, []),
+        first,
+        obstacle,
     )
 
 
@@ -160,6 +168,7 @@ def _ancestral(g: MAG | PAG, x: list[int], y: list[int]) -> Problem:
         Neighbours.of(g._plain()).without(first),
         forbidden,
         lambda nodes: reach(nodes, up, []),
+        lambda nodes: reach(nodes, down, []),
         first,
         obstacle,
     )

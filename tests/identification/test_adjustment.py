@@ -49,8 +49,11 @@ def check_against_models(g, asked):
         valid[x, y] += [set(z)] if truth else []
     for (x, y), sets in valid.items():
         minimal = [z for z in sets if not any(other < z for other in sets)]
-        same_sets(adjustment_sets(g, x, y, "all"), sets)
+        others = [v for v in g.nodes if v not in (*x, *y)]
+        same_sets(adjustment_sets(g, x, y, "all", restrict=others), sets)
         same_sets(adjustment_sets(g, x, y, "minimal"), minimal)
+        idle = {v for v in g.descendants(x) if not {*x, *y} & g.descendants(v)} - {*x, *y}
+        same_sets(adjustment_sets(g, x, y, "all"), [z for z in sets if not z & idle])
         for kind in ("minimum", "canonical", "optimal"):
             found = adjustment_sets(g, x, y, kind)
             assert len(found) == bool(sets)
@@ -260,7 +263,7 @@ def check_by_definition(g, chance):
         for z in subsets(rest)
         if amenable and not forbidden & set(z) and not any(marked.open(path, z) for path in others)
     ]
-    same_sets(adjustment_sets(g, x, y, "all"), valid)
+    same_sets(adjustment_sets(g, x, y, "all", restrict=rest), valid)
     minimal = [z for z in valid if not any(other < z for other in valid)]
     same_sets(adjustment_sets(g, x, y), minimal)
     assert len(adjustment_sets(g, x, y, "canonical")) == bool(valid)
@@ -364,6 +367,18 @@ def test_parents_are_returned_only_if_all_can_be_used():
     hidden = DAG(g.directed_edges, latent="U")
     assert adjustment_sets(hidden, "X", "Y", "parents") == ()
     assert adjustment_sets(g, "Y", "X", "parents") == ()  # X is a parent of Y
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_set_has_an_effect_of_the_treatment_unless_asked_for(seed):
+    g = random_admg(random.Random(seed), 6)
+    for x, y in [(0, 1), (1, 2), (2, 0)]:
+        for kind in ("all", "minimal", "minimum", "optimal", "canonical", "parents"):
+            assert all(not z & g.descendants(x) for z in adjustment_sets(g, x, y, kind))
+    mediated = DAG.from_string("X -> Y; X -> D")
+    assert adjustment_sets(mediated, "X", "Y", "all") == (NodeSet(),)
+    assert adjustment_sets(mediated, "X", "Y", "all", restrict="D") == (NodeSet(), NodeSet(["D"]))
+    assert adjustment_sets(mediated, "X", "Y", "all", include="D") == (NodeSet(["D"]),)
 
 
 def test_include_and_restrict_bound_every_set():
