@@ -1,5 +1,6 @@
 """Causal graphs from data: search algorithms as scikit-learn estimators with a ``graph_``."""
 
+from causalrep.discovery._causallearn import CausalLearn
 from causalrep.discovery._constraint_search import ConflictWarning
 from causalrep.discovery._fci import FCI
 from causalrep.discovery._knowledge import Knowledge
@@ -7,4 +8,4 @@ from causalrep.discovery._orientation import Conflict
 from causalrep.discovery._pc import PC
 from causalrep.discovery._separating_sets import SeparatingSets
 
-__all__ = ["FCI", "PC", "Conflict", "ConflictWarning", "Knowledge", "SeparatingSets"]
+__all__ = ["FCI", "PC", "CausalLearn", "Conflict", "ConflictWarning", "Knowledge", "SeparatingSets"]
