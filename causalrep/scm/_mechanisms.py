@@ -13,7 +13,7 @@ import numpy as np
 
 from causalrep.scm._distributions import Distribution
 from causalrep.scm._mechanism import Array, Mechanism, Noise, NoiseLaw, draw
-from causalrep.utils import DataError, GraphError, NotInvertibleError
+from causalrep.utils import CausalRepError, DataError, GraphError, NotInvertibleError
 
 __all__ = ["AdditiveNoise", "Function", "Invertible", "Linear", "Root"]
 
@@ -47,6 +47,8 @@ class _Call:
             return self._row_by_row(columns, extra)
         try:
             return self._once(columns, extra)
+        except CausalRepError:  # on purpose, about the values: one row at a time says no other
+            raise
         except (TypeError, ValueError):
             if not self._takes_single_rows(columns, extra):
                 raise

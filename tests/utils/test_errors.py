@@ -16,7 +16,7 @@ from causalrep.utils import (
 ERRORS = [
     thing
     for thing in (getattr(utils, name) for name in utils.__all__)
-    if inspect.isclass(thing) and issubclass(thing, Exception)
+    if inspect.isclass(thing) and issubclass(thing, Exception) and not issubclass(thing, Warning)
 ]
 
 
