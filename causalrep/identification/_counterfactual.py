@@ -140,7 +140,12 @@ def identify_counterfactual(
         known |= source.measured | source.do
     # What nobody measured is as good as latent.
     masks = masks if known == masks.nodes else masks.projected(known)
-    admg = graph.latent_projection(keep=masks.names(masks.nodes))
+    is_whole = masks.nodes.bit_count() == len(graph)
+    admg = (
+        graph
+        if isinstance(graph, ADMG) and is_whole
+        else graph.latent_projection(keep=masks.names(masks.nodes))
+    )
     solver = EventSolver(admg, masks, sources)
     found = solver.conditional(outcome, given) if given else solver.joint(outcome)
     name = "idc*" if given else "id*"

@@ -187,11 +187,9 @@ def solve_atoms(
         If the event cannot happen.
     """
     facts = facts_of_event(graph, atoms, values)
-    nodes = masks.mask(dict.fromkeys(fact.node for fact in facts), "the query")
-    groups = [
-        [fact for fact in facts if masks.mask([fact.node], "the query") & district]
-        for district in masks.districts(nodes)
-    ]
+    bit = {masks.labels[i]: 1 << i for i in masks.order}
+    nodes = sum({bit[fact.node] for fact in facts})
+    groups = [[fact for fact in facts if bit[fact.node] & district] for district in masks.districts(nodes)]
     # A conflict is no matter of which data are at hand, so it is looked for first.
     assigned = [_assigned(graph, group) for group in groups]
     for found in assigned:

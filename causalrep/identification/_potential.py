@@ -21,6 +21,7 @@ from itertools import product
 from typing import TypeAlias
 
 from causalrep.graphs import ADMG
+from causalrep.graphs._store import ARROW, TAIL, EdgeStore
 from causalrep.identification._joint import States
 
 __all__ = ["Event", "Local", "Potential", "ancestral_potentials", "expand", "minimal", "unnest_values"]
@@ -66,31 +67,40 @@ def minimal(graph: ADMG, potential: Potential) -> Potential:
     """
     if not potential.do:
         return potential
-    fixed = dict(potential.do)
+    fixed, index = dict(potential.do), graph._index
     if potential.variable in fixed:
         return Potential(potential.variable, ((potential.variable, fixed[potential.variable]),))
-    reached: set[Hashable] = set()
-    stack = [potential.variable]
-    while stack:
-        new = [node for node in graph.parents(stack.pop()) if node not in reached]
-        reached.update(new)
-        stack += [node for node in new if node not in fixed]
-    kept = sorted(
-        (item for item in fixed.items() if item[0] in reached), key=lambda item: _at(graph, item[0])
-    )
+    names = sorted(fixed, key=index.__getitem__)
+    reached = _reach(graph, tuple(index[name] for name in names))[index[potential.variable]]
+    kept = ((name, fixed[name]) for k, name in enumerate(names) if reached >> k & 1)
     return Potential(potential.variable, tuple(kept))
 
 
-def _at(graph: ADMG, node: Hashable) -> int:
-    return graph.nodes.index(node)
+def _reach(graph: ADMG, actions: tuple[int, ...]) -> list[int]:
+    """Return for each node the set of actions that reach it, with bit k for the k-th; kept with the graph."""
+    made: dict[tuple[int, ...], list[int]] = graph._store.derived(_cache)
+    if actions not in made:
+        bit = {node: 1 << k for k, node in enumerate(actions)}
+        parents = graph._store.lists(ARROW, TAIL)
+        reach = [0] * len(graph)
+        for node in graph._order():
+            for up in parents[node]:
+                reach[node] |= bit.get(up, reach[up])
+        made[actions] = reach
+    return made[actions]
+
+
+def _cache(_: EdgeStore) -> dict[tuple[int, ...], list[int]]:
+    return {}
 
 
 def parent_potentials(graph: ADMG, potential: Potential) -> list[tuple[Hashable, Hashable]]:
     """Return (parent, its fixed value, or the potential outcome that it is) in the order of the graph."""
     fixed = dict(potential.do)
+    parents = graph._store.lists(ARROW, TAIL)[graph._index[potential.variable]]
     return [
         (node, fixed[node] if node in fixed else minimal(graph, Potential(node, potential.do)))
-        for node in graph.parents(potential.variable)
+        for node in (graph._nodes[i] for i in parents)
     ]
 
 
@@ -104,8 +114,8 @@ def ancestral_potentials(graph: ADMG, potentials: Iterable[Potential]) -> list[P
             continue
         found[potential] = None
         stack += [up for _, up in parent_potentials(graph, potential) if isinstance(up, Potential)]
-    order = {node: i for i, node in enumerate(graph.topological_order())}
-    place = {node: i for i, node in enumerate(graph.nodes)}
+    order = {graph._nodes[i]: n for n, i in enumerate(graph._order())}
+    place = graph._index
 
     def key(potential: Potential) -> tuple[int, list[tuple[int, str]]]:
         return order[potential.variable], [(place[name], repr(value)) for name, value in potential.do]

@@ -56,6 +56,19 @@ def test_the_truth_lies_within_the_bounds(name, seed):
             assert certificate.bound == pytest.approx(end, abs=1e-7)
 
 
+@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("seed", range(3))
+def test_the_truth_lies_within_the_bounds_where_some_strata_are_empty(name, seed):
+    # Without noise that gives every value everywhere, cells of the table are zero, conditions undefined.
+    model = ResponseModel(GRAPHS[name], seed, n_hidden=2, positive=False)
+    table = model.table()
+    with np.errstate(invalid="ignore"):
+        expected = truths(model)
+    for quantity in ("ATE", "PNS"):
+        found = bounds(model.graph, quantity, table, **XY)
+        assert found.lower - 1e-6 <= expected[quantity] <= found.upper + 1e-6, quantity
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_an_experiment_narrows_the_bounds_and_keeps_the_truth(seed):
     model = ResponseModel(BOW, seed)

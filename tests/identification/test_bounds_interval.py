@@ -79,11 +79,12 @@ def test_coverage_of_both_ends_of_the_identified_set():
     model = ResponseModel(IV, 3)
     exact = bounds(IV, "ATE", model.table(), **XY)
     chance = np.random.default_rng(3)
-    n_draws = 120
+    n_draws = 80
     hits = np.zeros(2)
     for _ in range(n_draws):
         b = bounds(IV, "ATE", draw(model.table(), 400, chance), **XY)
-        i = b.interval(n_resamples=40, random_state=chance)
+        i = b.interval(n_resamples=30, random_state=chance)
         hits += [i.lower <= exact.lower <= i.upper, i.lower <= exact.upper <= i.upper]
-    # Each end is covered with probability 0.95; 0.89 is three standard deviations of 120 draws below.
-    assert (hits / n_draws >= 0.89).all(), hits / n_draws
+    # Each end is covered with probability 0.95; 0.87 is more than three standard deviations of 80 draws
+    # below.
+    assert (hits / n_draws >= 0.87).all(), hits / n_draws
