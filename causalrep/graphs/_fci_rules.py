@@ -125,6 +125,7 @@ class _Rules:
     def __init__(self, marks: Marks, separates: Oracle) -> None:
         self.marks = marks
         self.separates = separates
+        self._cyclic: set[int] = set()
         self.by_name: dict[str, Callable[[int, int], Decision]] = {
             "R1": self._r1,
             "R2": self._r2,
@@ -142,6 +143,8 @@ class _Rules:
         """Apply these rules until none fires, at first to all circles, then to those near a change."""
         marks = self.marks
         frontier = [(a, b) for b in range(len(marks)) for a in sorted(marks[b])]
+        if "R5" in names:
+            self._cyclic = _uncovered_cycles_lie_in(marks)
         while frontier:
             touched: dict[int, None] = {}
             for a, b in frontier:
@@ -212,7 +215,7 @@ class _Rules:
     def _r5(self, a: int, b: int) -> Decision:
         """Apply R5: a o-o b closes an uncovered path of circles <a, c, ..., d, b>: all are tails."""
         marks = self.marks
-        if marks[b][a] != CIRCLE:
+        if marks[b][a] != CIRCLE or not self._cyclic >= {a, b}:
             return []
 
         def is_circle(i: int, j: int) -> bool:
@@ -301,3 +304,24 @@ def _undirected(came: dict[tuple[int, int], tuple[int, int]], step: tuple[int, i
         found += [(i, j, TAIL), (j, i, TAIL)]
         step = came[step]
     return found
+
+
+def _uncovered_cycles_lie_in(marks: Marks) -> set[int]:
+    """Return nodes without which no uncovered cycle of circles can be: none, if it cannot be at all.
+
+    A node whose neighbours by circles are adjacent to each other is in no such cycle, and may go.
+    """
+    near = [
+        {j for j, at_j in row.items() if at_j == CIRCLE and marks[j][i] == CIRCLE}
+        for i, row in enumerate(marks)
+    ]
+    left = {i for i, row in enumerate(near) if row}
+    queue = sorted(left)
+    while queue:
+        node = queue.pop()
+        if node in left and all(c in marks[d] for c, d in combinations(near[node], 2)):
+            left.remove(node)
+            for other in near[node]:
+                near[other].remove(node)
+            queue += sorted(near[node])
+    return left

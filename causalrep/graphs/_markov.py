@@ -162,10 +162,11 @@ class _Families:
         self.parents = [sum(1 << j for j in row) for row in store.lists(ARROW, TAIL)]
         self.siblings = [sum(1 << j for j in row) for row in store.lists(ARROW, ARROW)]
         self.above = anterior_masks(store)
-        self.below = [0] * store.n_nodes
-        for node, mask in enumerate(self.above):
-            for ancestor in members(mask):
-                self.below[ancestor] |= 1 << node
+        self.below = [1 << node for node in range(store.n_nodes)]
+        children = store.lists(TAIL, ARROW)
+        for node in reversed(topological_order(store)):
+            for child in children[node]:
+                self.below[node] |= self.below[child]
 
     def siblings_of(self, nodes: int) -> int:
         return _union(self.siblings, nodes)

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from causalrep.graphs import MAG, PAG, _mag
+from causalrep.graphs import DAG, MAG, PAG, _mag
 from causalrep.graphs._fci_rules import apply_rules, circles_on, marks_of, orient_colliders, store_of_marks
 
 
@@ -115,6 +115,21 @@ def test_a_change_far_away_travels_back_along_a_chain():
     )
     marks = marks_of(chain._store)
     assert apply_rules(marks, always) == Counter(R1=n)
+
+
+def test_circles_without_a_cycle_are_not_walked_from_each_edge():
+    # The search for R5 would look at all pairs of the 5 000 edges.
+    chain = DAG([(k, k + 1) for k in range(5000)])
+    assert chain.to_pag() == PAG([(k, "o-o", k + 1) for k in range(5000)])
+
+
+def test_r5_finds_a_cycle_behind_chords_and_branches():
+    text = "A o-o B o-o C o-o D o-o A; D o-o E o-o F o-o D; F o-o G"
+    found, fired = oriented(text)
+    assert fired["R5"] == 1
+    assert {frozenset(edge) for edge in found.undirected_edges} == {
+        frozenset(p) for p in ("AB", "BC", "CD", "AD")
+    }
 
 
 #: MAGs on which, together, every rule has something to say; found at random, then made smaller.
