@@ -7,8 +7,9 @@ stratum that the data do not support therefore says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -30,8 +31,9 @@ from causalrep.utils import DataError
 
 __all__ = ["Distributions", "OnViolation", "Values", "evaluate"]
 
-#: The distributions at hand, by the nodes that their experiment sets and by population.
-Distributions: TypeAlias = Mapping[tuple[frozenset[Hashable], str], Joint]
+#: The distributions at hand, by the nodes that their experiment sets and by population; several of
+#: one kind may hold different nodes.
+Distributions: TypeAlias = Mapping[tuple[frozenset[Hashable], str], Sequence[Joint]]
 OnViolation: TypeAlias = Literal["raise", "warn", "drop"]
 
 _MOST_CELLS = 5e7
@@ -58,7 +60,7 @@ def evaluate(expression: Expression, joints: Distributions, *, drop: bool = Fals
     ----------
     expression : Expression
         What to work out.
-    joints : mapping of (set of nodes acted on, population) to Joint
+    joints : mapping of (set of nodes acted on, population) to sequence of Joint
         The distributions that its terms are about.
     drop : bool, default=False
         Leave undefined strata out of sums, instead of making the sum undefined.
@@ -105,15 +107,17 @@ class _Evaluator:
     def _probability(self, term: Probability) -> Values:
         joint = self._joint(term)
         conditions = (*term.given, *term.do)
-        above = _cells(joint, (*term.outcome, *conditions), term)
-        below = _cells(joint, conditions, term)
+        above = _cells(joint, (*term.outcome, *conditions))
+        below = _cells(joint, conditions)
         return _combined([above, below], _over)
 
     def _joint(self, term: Probability) -> Joint:
         key = (frozenset(variable.name for variable in term.do), term.domain)
-        if key not in self._joints:
-            raise DataError(f"the estimand needs the distribution of {term}, which `table` does not hold")
-        return self._joints[key]
+        names = [variable.name for variable in (*term.outcome, *term.given, *term.do)]
+        for joint in self._joints.get(key, ()):
+            if all(name in joint.names for name in names):
+                return joint
+        raise DataError(f"the estimand needs {term}, and no table has all of its columns")
 
     def _sum(self, expression: Sum) -> Values:
         """Sum out one variable after the other, whichever makes the smallest array."""
@@ -132,7 +136,7 @@ class _Evaluator:
         return _combined(factors, _times)
 
     def _n_states(self, variable: Variable) -> int:
-        for joint in self._joints.values():
+        for joint in chain.from_iterable(self._joints.values()):
             if variable.name in joint.states:
                 return len(joint.states[variable.name])
         raise DataError(f"the estimand sums over {variable.name!r}, which is not among the columns")
@@ -146,13 +150,8 @@ class _Evaluator:
         return Values(values.axes[:at] + values.axes[at + 1 :], array)
 
 
-def _cells(joint: Joint, variables: tuple[Variable, ...], term: Probability) -> Values:
+def _cells(joint: Joint, variables: tuple[Variable, ...]) -> Values:
     """Return the joint probabilities of some variables; those with a value have no axis."""
-    for variable in variables:
-        if variable.name not in joint.states:
-            raise DataError(
-                f"the estimand needs {variable.name!r} for {term}, which is not among the columns"
-            )
     array = joint.marginal([variable.name for variable in variables])
     index = tuple(slice(None) if v.value is FREE else _state(joint, v) for v in variables)
     return Values(tuple(v for v in variables if v.value is FREE), array[index])

@@ -122,7 +122,7 @@ class InterventionalProblem:
         )
 
     def _answer(self, strategy: str, estimand: Expression, steps: Steps) -> Identification:
-        simplifier = Simplifier(self._masks)
+        simplifier = Simplifier(self._masks, measured=[(s.do, s.measured) for s in self._sources])
         simplified = simplifier(estimand)
         used = tuple(simplifier.used)
 

@@ -12,7 +12,7 @@ that turns the estimand of the napkin graph into P(Y | X).)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from causalrep.identification._expression import (
@@ -46,11 +46,17 @@ class Simplifier:
         Implies the independences.
     domain : str, default=""
         The population whose distributions the graph describes; terms of others are left alone.
+    measured : sequence of (int, int), default=None
+        The nodes that each distribution at hand holds, after those that it acts on, so that no term is
+        made that none holds. By default every distribution holds all nodes.
     """
 
-    def __init__(self, graph: MaskGraph, domain: str = "") -> None:
+    def __init__(
+        self, graph: MaskGraph, domain: str = "", measured: Sequence[tuple[int, int]] | None = None
+    ) -> None:
         self._graph = graph
         self._domain = domain
+        self._measured = measured
         self._bit = {graph.labels[i]: 1 << i for i in graph.order}
         self.used: dict[Independence, None] = {}
 
@@ -93,6 +99,12 @@ class Simplifier:
         names = [v.name for slot in (term.outcome, term.given, term.do) for v in slot]
         known = all(name in self._bit for name in names)
         return known and term.domain == self._domain and len(set(names)) == len(names)
+
+    def _is_held(self, term: Probability) -> bool:
+        do, nodes = self._mask(term.do), self._mask((*term.outcome, *term.given))
+        return self._measured is None or any(
+            do == acted and not nodes & ~measured for acted, measured in self._measured
+        )
 
     def _independent(self, x: int, y: int, given: int, do: int) -> bool:
         """Return whether the distribution under `do` has an independence; if so, it is recorded."""
@@ -168,7 +180,7 @@ class Simplifier:
         added, also = given - known, (outcome | given) - set(then.given)
         if not added and not also:
             return joint
-        if not self._judges(joint):
+        if not self._judges(joint) or not self._is_held(joint):
             return None
         do = self._mask(first.do)
         holds = self._independent(

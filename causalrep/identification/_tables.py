@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
-from itertools import product
+from itertools import chain, product
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from causalrep.identification._evaluate import Distributions, OnViolation, Values, evaluate
 from causalrep.identification._expression import Expression, Variable
-from causalrep.identification._joint import read_joints
+from causalrep.identification._joint import Joint, read_joints
 from causalrep.identification._query import parse_query
 from causalrep.utils import (
     DataError,
@@ -111,15 +111,22 @@ def _distributions(
         key = (frozenset(v.name for v in term.do), term.domain)
         needed.setdefault(key, set()).update(v.name for v in (*term.outcome, *term.given, *term.do))
     tables = _by_distribution(table, list(needed))
-    missing = [key for key in needed if key not in tables]
+    missing = [key for key in needed if not tables.get(key)]
     if missing:
         raise DataError(
             f"the estimand needs {len(needed)} distributions; `table` must be a mapping such as "
             f"{{'P(...)': ..., 'P(... | do(...))': ...}} and lacks the one under {_called(missing[0])}"
         )
-    sources = [(_called(key), _usable(tables[key], key, needed[key], known)) for key in needed]
-    read = read_joints(sources, known)
-    return dict(zip(needed, read, strict=True)), next(iter(tables.values()), None)
+    keys = [key for key in needed for _ in tables[key]]
+    sources = [
+        (_called(key), _usable(one, key, needed[key], known, alone=len(tables[key]) == 1))
+        for key in needed
+        for one in tables[key]
+    ]
+    joints: dict[Key, list[Joint]] = {key: [] for key in needed}
+    for key, joint in zip(keys, read_joints(sources, known), strict=True):
+        joints[key].append(joint)
+    return joints, next((one for parts in tables.values() for one in parts), None)
 
 
 class TableModel(Protocol):
@@ -140,14 +147,21 @@ def _is_model(table: Any) -> bool:
     return not is_data and callable(getattr(table, "table", None)) and hasattr(table, "states")
 
 
-def _by_distribution(table: Any, needed: list[Key]) -> dict[Key, Any]:
+def _by_distribution(table: Any, needed: list[Key]) -> dict[Key, list[Any]]:
     if _is_model(table):
-        return dict.fromkeys(needed, table)
+        return {key: [table] for key in needed}
     is_mapping = isinstance(table, Mapping) and not is_frame(table)
-    if is_mapping and table and all(isinstance(part, Mapping) or is_frame(part) for part in table.values()):
-        return {_key(name): part for name, part in table.items()}
+    if is_mapping and table and all(_holds_distribution(part) for part in table.values()):
+        found: dict[Key, list[Any]] = {}
+        for name, part in table.items():
+            found.setdefault(_key(name), []).append(part)
+        return found
     # One table can only be meant for the one distribution that is needed.
-    return dict.fromkeys(needed[:1], table) if len(needed) == 1 else {}
+    return {key: [table] for key in needed} if len(needed) == 1 else {}
+
+
+def _holds_distribution(part: Any) -> bool:
+    return isinstance(part, Mapping) or is_frame(part)
 
 
 def _key(name: Any) -> Key:
@@ -161,13 +175,18 @@ def _called(key: Key) -> str:
     return f"table{f' of do({names})' if names else ''}{f' in {key[1]}' if key[1] else ''}"
 
 
-def _usable(table: Any, key: Key, names: set[Hashable], known: Sequence[Hashable]) -> dict[Hashable, Any]:
-    """Return the columns to read: of data only those needed, of a table all; experiments weigh alike."""
+def _usable(
+    table: Any, key: Key, names: set[Hashable], known: Sequence[Hashable], *, alone: bool
+) -> dict[Hashable, Any]:
+    """Return the columns to read: of data only those needed, of a table all; experiments weigh alike.
+
+    A table that is the only one of its distribution must have all that is needed.
+    """
     if _is_model(table):
         return _from_model(table, key, names, known)
     columns = dict(columns_of(table, what=_called(key)))
     missing = [name for name in known if name in names and name not in columns]
-    if missing:
+    if missing and alone:
         raise UnknownNameError(
             missing[0], columns, what=f"the estimand, for the columns of `{_called(key)}`,"
         )
@@ -204,7 +223,7 @@ def _without_dangling(
 ) -> Values:
     """Settle the variables that any value would do for."""
     for variable in [axis for axis in result.axes if axis not in named]:
-        joint = next(joint for joint in joints.values() if variable.name in joint.states)
+        joint = _joint_of(variable, joints)
         weights = joint.marginal([variable.name])
         if isinstance(dangling, Mapping) and variable.name in dangling:
             result = _at(result, {variable: dangling[variable.name]}, joints)
@@ -245,7 +264,13 @@ def _at(result: Values, chosen: Mapping[Variable, Hashable], joints: Distributio
 
 
 def _states(variable: Variable, joints: Distributions) -> tuple[Hashable, ...]:
-    return next(joint.states[variable.name] for joint in joints.values() if variable.name in joint.states)
+    return _joint_of(variable, joints).states[variable.name]
+
+
+def _joint_of(variable: Variable, joints: Distributions) -> Joint:
+    """Return the first distribution of a variable; they all agree on its states."""
+    every = chain.from_iterable(joints.values())
+    return next(joint for joint in every if variable.name in joint.names)
 
 
 def _check_support(result: Values, on_violation: OnViolation) -> None:

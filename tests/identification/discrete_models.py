@@ -59,12 +59,12 @@ class RandomModel:
         return Joint(names, states, array / array.sum())
 
     def distributions(self, experiments=((),)):
-        return {(frozenset(do), ""): self.source(do) for do in experiments}
+        return {(frozenset(do), ""): [self.source(do)] for do in experiments}
 
 
-def largest_error(model, expression, outcome, do=(), given=(), experiments=((),)):
+def largest_error(model, expression, outcome, do=(), given=(), experiments=((),), joints=None):
     """Return how far a formula is from the truth, at any value of any variable, dangling ones too."""
-    found = evaluate(expression, model.distributions(experiments))
+    found = evaluate(expression, joints or model.distributions(experiments))
     truth = model.truth(outcome, do, given)
     named = [*outcome, *do, *given]
     assert all(axis.primes == 0 for axis in found.axes)

@@ -166,6 +166,18 @@ def test_an_experiment_may_sum_to_one_for_each_value_of_its_action():
     assert value == pytest.approx(model.truth(("Y",), ("X",))[1, 1])
 
 
+def test_tables_of_one_distribution_may_hold_different_columns():
+    graph = DAG([("X", "M"), ("M", "Y")])
+    model = RandomModel(graph, seed=3)
+    available = ["P(X, M)", "P(M, Y)"]
+    result = identify(graph, "P(Y, M | do(X))", available=available)
+    tables = {"P(X, M)": table_of(model, ["X", "M"]), "P(M, Y)": table_of(model, ["M", "Y"])}
+    value = result.evaluate(tables, do={"X": 1}, outcome={"Y": 1, "M": 0})
+    assert value == pytest.approx(model.truth(("Y", "M"), ("X",))[1, 0, 1], abs=1e-12)
+    with pytest.raises(DataError, match=r"needs P\(Y \| M\)"):
+        result.evaluate({"P(X, M)": tables["P(X, M)"], "P(X, Y)": table_of(model, ["X", "Y"])}, do={"X": 1})
+
+
 def test_a_missing_distribution_is_named():
     graph = ADMG.from_string("A -> B -> C -> Y; A <-> B; C <-> Y; B <-> C")
     available = ["P(A, B, C, Y)", "P(B, C, Y | do(A))", "P(A, B, Y | do(C))"]

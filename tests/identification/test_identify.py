@@ -191,6 +191,12 @@ def test_sources_may_measure_different_nodes():
     assert largest_error(model, result.estimand, ["Y"], ["X"], [], [(), ("M",)]) < 1e-9
 
 
+def test_no_term_is_made_that_nobody_measured():
+    graph = "X -> M -> Y"
+    assert str(ask(graph, available=["P(X, M)", "P(M, Y)"]).estimand) == "sum_{M} P(M | X) P(Y | M)"
+    assert str(ask(graph, available=["P(X, M, Y)"]).estimand) == "P(Y | X)"
+
+
 # Classes of graphs
 
 
