@@ -22,10 +22,10 @@ import numpy as np
 from causalrep.scm._couplings import Floats
 from causalrep.utils import CausalRepError
 
-__all__ = ["Factor", "TooWideError", "eliminate", "min_fill_order"]
+__all__ = ["LARGEST", "Factor", "TooWideError", "eliminate", "min_fill_order"]
 
 
-_LARGEST = 2**26  # half a gigabyte of doubles
+LARGEST = 2**26  # half a gigabyte of doubles
 
 
 class TooWideError(CausalRepError, ValueError):
@@ -92,8 +92,8 @@ def _product(factors: Sequence[Factor], out: tuple[int, ...]) -> Floats:
 
 def _multiplied(a: Factor, b: Factor, out: tuple[int, ...]) -> Factor:
     sizes = dict(zip((*a.variables, *b.variables), (*a.table.shape, *b.table.shape), strict=True))
-    if math.prod(sizes[variable] for variable in out) > _LARGEST:
-        raise TooWideError(f"a table of {len(out)} variables would have more than {_LARGEST} entries")
+    if math.prod(sizes[variable] for variable in out) > LARGEST:
+        raise TooWideError(f"a table of {len(out)} variables would have more than {LARGEST} entries")
     letter = dict(zip(dict.fromkeys((*a.variables, *b.variables)), ascii_letters, strict=False))
     one, two, both = (
         "".join(letter[variable] for variable in part) for part in (a.variables, b.variables, out)

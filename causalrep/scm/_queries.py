@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+import numpy as np
+
 from causalrep.scm._answers import Event, Function, Mean, Question, Term, answer, variance
 from causalrep.scm._conditions import Condition, Equal, OneOf, as_event, is_missing
 from causalrep.scm._estimate import Estimate
@@ -300,10 +302,10 @@ class Asker:
     """Reads what users write, checks it against a model, and asks."""
 
     def __init__(self, model: SCM, n_samples: int, random_state: RandomState) -> None:
-        if isinstance(n_samples, bool) or not isinstance(n_samples, int) or n_samples < 1:
+        if isinstance(n_samples, bool) or not isinstance(n_samples, (int, np.integer)) or n_samples < 1:
             raise DataError(f"`n_samples` must be a positive integer, got {n_samples!r}")
         self.model = model
-        self.n_samples = n_samples
+        self.n_samples = int(n_samples)
         self.random_state = random_state
 
     def __call__(

@@ -22,7 +22,7 @@ from causalrep.scm._conditions import Condition
 from causalrep.scm._couplings import Coupling, Floats, gumbel_joint, interval_cells
 from causalrep.scm._cpt import CPT, StateMechanism
 from causalrep.scm._distributions import Bernoulli, Categorical, Dirac
-from causalrep.scm._elimination import Factor, eliminate
+from causalrep.scm._elimination import LARGEST, Factor, TooWideError, eliminate
 from causalrep.scm._equations import Equation
 from causalrep.scm._interventions import Fixed, Shifted
 from causalrep.scm._mechanism import Mechanism
@@ -228,8 +228,8 @@ class TableEngine:
         for number in range(len(self.network.copies) - 1, -1, -1):
             if number in wanted:
                 wanted.update(parent for _, parent in self.network.copies[number].parents)
-        factors = [_restricted(factor, codes, keep) for factor in self._factors(sorted(wanted))]
-        return eliminate(factors, keep)
+        factors = _Factors(self.network, self.tables, codes).of(sorted(wanted))
+        return eliminate([_squeezed(factor, keep) for factor in factors], keep)
 
     def _codes(self, number: int, given: Given) -> Any:
         states = self.tables[number].states
@@ -238,7 +238,16 @@ class TableEngine:
             mask &= condition.mask(states.values)
         return np.flatnonzero(mask)
 
-    def _factors(self, numbers: Sequence[int]) -> list[Factor]:
+
+class _Factors:
+    """The factors of copies, over the states that conditions leave (`codes`, by number)."""
+
+    def __init__(self, network: Network, tables: Mapping[int, Tabulated], codes: Mapping[int, Any]) -> None:
+        self.network = network
+        self.tables = tables
+        self.codes = codes
+
+    def of(self, numbers: Sequence[int]) -> list[Factor]:
         groups: dict[int, list[int]] = {}
         for number in numbers:
             groups.setdefault(self.network.copies[number].source, []).append(number)
@@ -246,7 +255,7 @@ class TableEngine:
         for source, members in groups.items():
             coupling = self.tables[members[0]].coupling
             if coupling is None or len(members) == 1:
-                factors += [Factor(self._scope(number), self.tables[number].table) for number in members]
+                factors += [self._own(number, self._scope(number), self._rows(number)) for number in members]
             elif coupling == "gumbel":
                 factors.append(self._pair(*members))
             else:
@@ -256,45 +265,60 @@ class TableEngine:
     def _scope(self, number: int) -> tuple[int, ...]:
         return (*(parent for _, parent in self.network.copies[number].parents), number)
 
+    def _rows(self, number: int) -> Floats:
+        """Return the rows of a table for the states that are left of the parents."""
+        table = self.tables[number].table
+        for axis, parent in enumerate(self._scope(number)[:-1]):
+            if parent in self.codes:
+                table = np.take(table, self.codes[parent], axis=axis)
+        return table
+
+    def _own(self, number: int, scope: tuple[int, ...], table: Floats) -> Factor:
+        """Return a factor over the states that are left of a copy, whose axis is where it is in `scope`."""
+        if number in self.codes:
+            table = np.take(table, self.codes[number], axis=scope.index(number))
+        return Factor(scope, table)
+
     def _tied(self, members: Sequence[int], noise: int) -> list[Factor]:
         """Return factors of copies that respond to one finite noise, whose number is `noise`."""
-        tables = [self.tables[number].table for number in members]
+        tables = [self._rows(number) for number in members]
         k = tables[0].shape[-1]
         lengths, response = interval_cells(np.concatenate([table.reshape(-1, k) for table in tables]))
+        if response.size * k > LARGEST:
+            raise TooWideError(f"the shared noise of a node would need {response.size * k} entries")
         ends = np.cumsum([table.size // k for table in tables])
         factors = [Factor((noise,), lengths)]
         for number, table, rows in zip(members, tables, np.split(response, ends[:-1]), strict=True):
             certain = np.eye(k)[rows].reshape(*table.shape[:-1], len(lengths), k)
             *parents, own = self._scope(number)
-            factors.append(Factor((*parents, noise, own), certain))
+            factors.append(self._own(number, (*parents, noise, own), certain))
         return factors
 
     def _pair(self, first: int, second: int) -> Factor:
         """Return the joint factor of two copies that share Gumbel noise."""
+        left, right = self._rows(first), self._rows(second)
         *one, _ = self._scope(first)
         *two, _ = self._scope(second)
-        variables = tuple(dict.fromkeys((*one, *two)))
-        shape = [len(self.tables[variable].states) for variable in variables]
-        k = len(self.tables[first].states)
+        sizes = dict(zip((*one, *two), (*left.shape[:-1], *right.shape[:-1]), strict=True))
+        shape, k = list(sizes.values()), left.shape[-1]
+        if math.prod(shape) * k * k > LARGEST:
+            raise TooWideError(f"the shared noise of a node would need {math.prod(shape) * k * k} entries")
         table = np.empty((*shape, k, k))
         known: dict[tuple[bytes, bytes], Floats] = {}
         for cell in np.ndindex(*shape):
-            at = dict(zip(variables, cell, strict=True))
-            p = self.tables[first].table[tuple(at[v] for v in one)]
-            q = self.tables[second].table[tuple(at[v] for v in two)]
+            at = dict(zip(sizes, cell, strict=True))
+            p, q = left[tuple(at[v] for v in one)], right[tuple(at[v] for v in two)]
             key = (p.tobytes(), q.tobytes())
             if key not in known:
                 known[key] = gumbel_joint(p, q)
             table[cell] = known[key]
-        return Factor((*variables, first, second), table)
+        scope = (*sizes, first, second)
+        half = self._own(first, scope, table)
+        return self._own(second, scope, half.table)
 
 
-def _restricted(factor: Factor, codes: Mapping[int, Any], keep: Sequence[int]) -> Factor:
-    """Return a factor over the states that conditions leave; what has one state left is no variable."""
-    table = factor.table
-    for axis, variable in enumerate(factor.variables):
-        if variable in codes:
-            table = np.take(table, codes[variable], axis=axis)
-    kept = [v for v, size in zip(factor.variables, table.shape, strict=True) if size > 1 or v in keep]
-    sizes = dict(zip(factor.variables, table.shape, strict=True))
-    return Factor(tuple(kept), table.reshape([sizes[v] for v in kept]))
+def _squeezed(factor: Factor, keep: Sequence[int]) -> Factor:
+    """Return a factor without the variables that have one state left."""
+    sizes = dict(zip(factor.variables, factor.table.shape, strict=True))
+    kept = [variable for variable, size in sizes.items() if size > 1 or variable in keep]
+    return Factor(tuple(kept), factor.table.reshape([sizes[variable] for variable in kept]))

@@ -185,7 +185,7 @@ def test_what_is_too_wide_is_sampled(monkeypatch):
     scm = complete(8)
     exact = scm.probability({7: 1}, given={3: 0})
     assert exact.exact
-    monkeypatch.setattr("causalrep.scm._elimination._LARGEST", 2**5)
+    monkeypatch.setattr("causalrep.scm._elimination.LARGEST", 2**5)
     drawn = scm.probability({7: 1}, given={3: 0}, random_state=0)
     assert not drawn.exact
     assert abs(drawn - exact) <= 4 * drawn.se
