@@ -57,11 +57,11 @@ def _logistic(_: Kind) -> Learner:
 
 
 def boosting(kind: Kind) -> Learner:
-    """Return gradient boosting for a kind of node, stopped early."""
+    """Return gradient boosting; for numbers stopped early, while labels may be too rare to keep some back."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     if kind == "categorical":
-        classifier = HistGradientBoostingClassifier(early_stopping=True, max_leaf_nodes=15)
+        classifier = HistGradientBoostingClassifier(early_stopping=False, max_iter=60, max_leaf_nodes=15)
         return Classification(classifier, name="boosting")
     return Regression(HistGradientBoostingRegressor(early_stopping=True), name="boosting")
 

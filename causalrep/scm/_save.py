@@ -148,9 +148,9 @@ def _base(cls: type) -> Any:
     return [one for one in lineage if issubclass(one, SaveMixin)][-2]  # the last is the mixin
 
 
-def _own_classes(base: type) -> list[type]:
+def _own_classes(base: type[Any]) -> list[type[Any]]:
     """Return a class and those of its subclasses that are the library's."""
-    found = [base]
+    found: list[type[Any]] = [base]
     for cls in found:
         found += [one for one in cls.__subclasses__() if one.__module__.startswith("causalrep.")]
     return found

@@ -31,6 +31,7 @@ from causalrep.graphs import DAG
 from causalrep.scm._arrays import forwarded, is_numpy, noise_rows
 from causalrep.scm._blocks import BLOCK, StreamMixin, are_blockwise, as_frame, filled, rows_of_blocks
 from causalrep.scm._build import check_agreement, collect_mechanisms, rewired, with_latent
+from causalrep.scm._check import CheckMixin
 from causalrep.scm._correlation import CorrelatedNoise
 from causalrep.scm._effects import Effects
 from causalrep.scm._equations import EquationsMixin
@@ -59,7 +60,15 @@ __all__ = ["SCM"]
 
 
 class SCM(
-    CorrelatedNoise, EquationsMixin, FitMixin, InterveningMixin, SaveMixin, StreamMixin, Queries, Effects
+    CheckMixin,
+    CorrelatedNoise,
+    EquationsMixin,
+    FitMixin,
+    InterveningMixin,
+    SaveMixin,
+    StreamMixin,
+    Queries,
+    Effects,
 ):
     """A structural causal model: a DAG with a mechanism at each node.
 
