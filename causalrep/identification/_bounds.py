@@ -29,7 +29,7 @@ from causalrep.identification._problem import Problem, is_sharp
 from causalrep.identification._programme import Certificate, Solution
 from causalrep.identification._query import Query, as_query
 from causalrep.identification._targets import NAMED, Target, contrast_of, named_target, query_target
-from causalrep.utils import DataError, RandomState, UnknownNameError
+from causalrep.utils import Columns, DataError, RandomState, UnknownNameError, columns_of
 
 __all__ = ["Bounds", "TypeShare", "bounds"]
 
@@ -283,10 +283,11 @@ def make_problem(
         raise DataError(f"`tolerance` must be in [0, 1), got {tolerance}")
     observed = graph.latent_projection()
     trials = [(dict(do), trial) for do, trial in experiments]
-    sources = [] if table is None else [("table", table)]
-    sources += [(f"experiments[{k}]", trial) for k, (_, trial) in enumerate(trials)]
-    if not sources:
+    named = [] if table is None else [("table", table)]
+    named += [(f"experiments[{k}]", trial) for k, (_, trial) in enumerate(trials)]
+    if not named:
         raise TypeError("`table` or `experiments` must be given")
+    sources = [(what, _relevant(graph, given, what)) for what, given in named]
     for do, _ in trials:
         for node in do:
             if node not in observed:
@@ -314,6 +315,17 @@ def make_problem(
         _monotone_pairs(observed, assumptions, pair),
         tolerance,
     )
+
+
+def _relevant(graph: DAG | ADMG, table: Any, what: str) -> Columns:
+    """Return the columns of a table, of data only those that are nodes."""
+    columns = columns_of(table, what=what)
+    for name in graph.latent:
+        if name in columns:
+            raise DataError(f"`{what}` has a column {name!r}, which the graph declares latent")
+    if "p" in columns and "p" not in graph:
+        return columns
+    return {name: column for name, column in columns.items() if name in graph}
 
 
 def _target(

@@ -292,6 +292,29 @@ def test_a_table_must_have_the_nodes_of_the_graph():
         bounds(BOW, "ATE", {**TABLE, "W": [0, 0, 0, 0]}, **XY)
 
 
+def test_data_may_have_other_columns_but_no_latent_ones():
+    g = DAG([("U", "X"), ("U", "Y"), ("X", "Y")], latent=["U"])
+    data = {"X": [0, 0, 1, 1, 1], "Y": [0, 1, 0, 1, 1]}
+    plain = bounds(g, "ATE", data, **XY)
+    assert bounds(g, "ATE", {**data, "id": [1, 2, 3, 4, 5]}, **XY).upper == plain.upper
+    with pytest.raises(DataError, match="declares latent"):
+        bounds(g, "ATE", {**data, "U": [0] * 5}, **XY)
+
+
+def test_frames_and_words_as_values_are_understood():
+    pd = pytest.importorskip("pandas")
+    words = pd.DataFrame({"X": ["no", "no", "yes", "yes"], "Y": ["ill", "well"] * 2, "p": TABLE["p"]})
+    for quantity in ("PN", "PNS"):
+        found = bounds(BOW, quantity, words, **XY)
+        expected = bounds(BOW, quantity, TABLE, **XY)
+        assert (found.lower, found.upper) == pytest.approx((expected.lower, expected.upper), abs=1e-12)
+    asked = bounds(BOW, "P(Y[X=no]=ill | X=yes, Y=well)", words)
+    named = bounds(BOW, "PN", TABLE, **XY)
+    assert asked.upper == pytest.approx(named.upper, abs=1e-12)
+    with pytest.raises(DataError, match="needs numbers"):
+        bounds(BOW, "ATE", words, **XY)
+
+
 def test_an_impossible_experiment_is_refused():
     # P(Y[X=1]=1) is at least P(X=1, Y=1) = 0.4.
     trial = ({"X": 1}, {"Y": [0, 1], "p": [0.7, 0.3]})
