@@ -201,7 +201,7 @@ def _values_of(network: Network, given: Mapping[Place, Condition]) -> dict[int, 
     """Return the evidence as numbers by copy, or None if it is not made of values."""
     seen: dict[int, float] = {}
     for place, condition in given.items():
-        if not isinstance(condition, Equal):
+        if not isinstance(condition, Equal) or as_array(condition.value).shape:
             return None
         value = float(_numbers(as_array(condition.value), f"the evidence for {place[1]!r}"))
         if not math.isfinite(value):

@@ -18,7 +18,7 @@ class States:
 
     Parameters
     ----------
-    labels : iterable of hashable
+    labels : iterable of number or str
         The values; numbers that are equal are one state (1, 1.0 and True).
     node : hashable, optional
         Whose states they are, for messages.
@@ -26,12 +26,15 @@ class States:
     Raises
     ------
     DataError
-        If there is no state, or one is named twice.
+        If there is no state, one is named twice, or one is neither number nor text.
     """
 
     def __init__(self, labels: Iterable[Hashable], node: Hashable = None) -> None:
         self.labels = tuple(label.item() if isinstance(label, np.generic) else label for label in labels)
         self.node = node
+        odd = [label for label in self.labels if not isinstance(label, (str, bool, int, float))]
+        if odd:
+            raise DataError(f"the states of {node!r} must be numbers or text, got {odd[0]!r}")
         self._code = {label: code for code, label in enumerate(self.labels)}
         if not self.labels or len(self._code) != len(self.labels):
             raise DataError(f"the states of {node!r} must be distinct, at least one, got {self.labels}")

@@ -60,6 +60,8 @@ def tabulate(mechanism: Mechanism, parents: Mapping[Hashable, States]) -> Tabula
     if not is_numpy(result) or result.ndim != 1:
         return None
     labels = result.tolist()
+    if not all(isinstance(label, (str, bool, int, float)) for label in labels):
+        return None
     states = States(sorted(set(labels)) if all(map(_is_number, labels)) else dict.fromkeys(labels))
     shape = tuple(len(part) for part in parents.values())
     return Tabulated(states, np.eye(len(states))[states.encode(result)].reshape(*shape, -1))

@@ -163,6 +163,7 @@ def test_three_worlds_of_gumbel_noise_are_sampled():
         ("shape", ([0.5, 0.5], (), ["a", "b", "c"])),
         ("shape", ([[0.5, 0.5], [1, 0]], {"A": [0, 1, 2]})),
         ("distinct", ([0.5, 0.5], (), [1, 1.0])),
+        ("numbers or text", ([0.5, 0.5], (), [("a", "b"), "c"])),
         ("axes", (0.5,)),
     ],
 )

@@ -245,6 +245,8 @@ def test_values_that_are_not_known_are_no_evidence():
 
 def test_bad_questions_are_refused():
     scm = small()
+    with pytest.raises(DataError, match="shape"):
+        scm.expectation("Y", given={"X": np.array([1.0, 2.0])})
     with pytest.raises(DataError, match="finite"):
         scm.expectation("Y", given={"X": np.inf})
     with pytest.raises(UnknownNameError, match="did you mean 'Y'"):
