@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from causalrep.graphs import Graph
+from causalrep.graphs._node_set import in_order
 from causalrep.identification._counterfactual import CounterfactualIdentification
 from causalrep.identification._expression import FREE, ONE, Expression, Variable, difference, fraction
 from causalrep.identification._identify import identify
@@ -240,11 +241,11 @@ class _Asked:
         between = [v for v in self.graph.observed if v in after and v in before]
         if mediators is None:
             return between
-        chosen = [mediators] if mediators in self.graph else list(mediators)
+        chosen = list(in_order([mediators] if _is_node(self.graph, mediators) else mediators))
         for node in chosen:
             if node not in between:
                 raise GraphError(f"`mediators` must lie between treatment and outcome, got {node!r}")
-        return chosen
+        return [node for node in between if node in chosen]
 
     def cause(self, *, monotone: bool) -> QuantityIdentification:
         """Return a probability of causation."""
@@ -322,13 +323,17 @@ def _pinned(piece: Identification, expression: Expression) -> Expression:
     return expression.substitute(values)
 
 
+def _is_node(graph: Graph, thing: Any) -> bool:
+    return isinstance(thing, Hashable) and thing in graph
+
+
 def _condition(given: Any) -> Event:
     """Return conditions, given as names or with values."""
     if given is None:
         raise GraphError("CATE needs `given`, the nodes on which the effect may depend")
     if isinstance(given, Mapping):
         return tuple((Potential(name), value) for name, value in given.items())
-    names = [given] if isinstance(given, (str, int)) else list(given)
+    names = [given] if isinstance(given, (str, int)) else in_order(given)
     return tuple((Potential(name), FREE) for name in names)
 
 

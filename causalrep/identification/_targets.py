@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from causalrep.graphs import ADMG
+from causalrep.graphs._node_set import in_order
 from causalrep.identification._expression import FREE
 from causalrep.identification._joint import States
 from causalrep.identification._potential import Event, Potential, unnest_values
@@ -150,7 +151,8 @@ def _mediators(
     if isinstance(mediators, Mapping):
         items = dict(mediators)
     else:
-        items = dict.fromkeys([mediators] if mediators in graph else mediators, FREE)
+        alone = isinstance(mediators, Hashable) and mediators in graph
+        items = dict.fromkeys(in_order([mediators] if alone else mediators), FREE)
     for node, value in items.items():
         if node not in graph:
             raise UnknownNameError(node, graph.nodes, what="`mediators`")
@@ -158,7 +160,7 @@ def _mediators(
             check_value(states, node, value)
         elif node not in between:
             raise DataError(f"`mediators` must lie between {x!r} and {y!r}, got {node!r}")
-    return items
+    return {node: items[node] for node in graph.nodes if node in items}
 
 
 def named_target(name: str, c: Contrast, states: States) -> Target:

@@ -64,6 +64,17 @@ def test_direct_and_indirect_effects(seed):
     assert r.evaluate(model.table()) == pytest.approx(cde, abs=1e-9)
 
 
+def test_mediators_may_be_named():
+    g = GRAPHS["recanting"]
+    model = ResponseModel(g, 0)
+    some, everything = (identify_quantity(g, "NDE", "X", "Y", mediators=m) for m in ("L", {"M", "L"}))
+    by_l = model.mean(Y("Y", X=1, L=Y("L", X=0))) - model.mean(Y("Y", X=0))
+    by_both = model.mean(Y("Y", X=1, L=Y("L", X=0), M=Y("M", X=0))) - model.mean(Y("Y", X=0))
+    assert some.evaluate(model.table()) == pytest.approx(by_l, abs=1e-9)
+    assert everything.evaluate(model.table()) == pytest.approx(by_both, abs=1e-9)
+    assert not identify_quantity(g, "NDE", "X", "Y", mediators=["M"]).identifiable
+
+
 def test_an_effect_through_nothing_is_zero():
     model = ResponseModel(GRAPHS["backdoor"], 0)
     assert identify_quantity(model.graph, "NIE", "X", "Y").evaluate(model.table()) == 0
