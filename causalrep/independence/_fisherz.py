@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from array_api_compat import device as device_of
@@ -36,17 +36,27 @@ from causalrep.independence._arrays import (
     named_matrix,
     namespace_of,
     on_host,
+    to_numpy,
 )
 from causalrep.independence._base import CITest, CITestBatch, Flag
 from causalrep.independence._correlation import (
     correlation_matrix,
     refuse_bad_correlations,
+    refuse_constant,
+    refuse_unless_finite,
     symmetrised,
     warn_if_codes,
     warn_if_collinear,
 )
-from causalrep.independence._partial_correlation import Residuals, residuals, scratch_arrays, sorted_columns
-from causalrep.utils import DataError
+from causalrep.independence._moments import Moments, PatternMoments, row_chunks
+from causalrep.independence._partial_correlation import (
+    Residuals,
+    residuals,
+    residuals_of,
+    scratch_arrays,
+    sorted_columns,
+)
+from causalrep.utils import DataError, UnknownNameError
 
 __all__ = ["FisherZ"]
 
@@ -60,6 +70,12 @@ class FisherZ(CITest):
 
     Assumes independent rows and, for its p-values, a joint distribution close to Gaussian. It answers
     in the array library of the data it was fitted to: NumPy for frames, else the library of the array.
+
+    Parameters
+    ----------
+    missing : {"raise", "testwise"}, default="raise"
+        Missing values (NaN) are an error, or each test uses the rows that have all of its columns, with its
+        own number of rows. That is unbiased where values are missing completely at random.
 
     Attributes
     ----------
@@ -93,19 +109,33 @@ class FisherZ(CITest):
 
     n_samples_: int
 
+    def __init__(self, *, missing: str = "raise") -> None:
+        if missing not in ("raise", "testwise"):
+            raise UnknownNameError(missing, ("raise", "testwise"), what="`missing`")
+        self.missing = missing
+        self._patterns: PatternMoments | None = None
+        self._moments: Moments | None = None
+
     def fit(self, X: Any) -> FisherZ:
         """Compute the correlations of the columns.
 
         Parameters
         ----------
         X : data frame, or array of shape (n_samples, n_features)
-            Of NumPy, Torch, CuPy, or any library of the array standard; it is never changed.
+            Of NumPy, Torch, CuPy, or any library of the array standard; it is never changed. A Dask array
+            or frame is read one block of rows at a time, as by `partial_fit`.
 
         Returns
         -------
         FisherZ
             The test itself.
         """
+        if type(X).__module__.split(".")[0].startswith("dask"):
+            self._moments = None
+            for chunk in row_chunks(X):
+                self.partial_fit(chunk)
+            return self
+        self._moments = self._patterns = None
         matrix, names = named_matrix(X)
         n, d = matrix.shape
         if d == 0:
@@ -117,9 +147,62 @@ class FisherZ(CITest):
         if not np.array_equal(order, np.arange(d)):
             xp = namespace_of(matrix)
             matrix = xp.take(matrix, xp.asarray(order, device=device_of(matrix)), axis=1)
+        if self.missing == "testwise":
+            self._patterns = _pattern_moments(matrix, ordered)
+        if self._patterns is not None:
+            R = namespace_of(matrix).eye(d, dtype=namespace_of(matrix).float64, device=device_of(matrix))
+            return self._keep(R, n, names, ordered)
         R = correlation_matrix(matrix, ordered)
         warn_if_codes(matrix, ordered)
         return self._keep(R, n, names, ordered)
+
+    def partial_fit(self, X: Any) -> FisherZ:
+        """Add rows to those seen so far, for data that do not fit in memory.
+
+        Parameters
+        ----------
+        X : data frame, or array of shape (m, n_features)
+            More rows of the same columns in the same order. They are not kept.
+
+        Returns
+        -------
+        FisherZ
+            The test itself; its answers are those of `fit` on all rows at once, up to rounding.
+
+        Raises
+        ------
+        DataError
+            For other columns than before, and values that are missing or infinite.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from causalrep.independence import FisherZ
+        >>> X = np.random.default_rng(0).normal(size=(1000, 3))
+        >>> test = FisherZ()
+        >>> for start in range(0, 1000, 250):
+        ...     test = test.partial_fit(X[start : start + 250])
+        >>> abs(test.test(0, 1, [2]).pvalue - FisherZ().fit(X).test(0, 1, [2]).pvalue) < 1e-12
+        True
+        """
+        if self.missing != "raise":
+            raise DataError('`partial_fit` needs whole rows; it cannot be used with missing="testwise"')
+        found, names = named_matrix(X)
+        chunk = to_numpy(found).astype(np.float64)
+        if self._moments is None:
+            self._moments, self._chunk_names = Moments(chunk.shape[1]), names
+        elif names != self._chunk_names:
+            raise DataError(f"`X` must have the columns {list(self._chunk_names)}, got {list(names)}")
+        refuse_unless_finite(chunk, names)
+        self._moments.add(chunk)
+        n, R = self._moments.n, self._moments.correlation()
+        constant = np.isnan(np.diag(R))
+        if n < 4 or constant.any():  # not enough rows yet
+            return self
+        order = canonical_order(names)
+        return self._keep(
+            symmetrised(R)[np.ix_(order, order)], n, names, [names[k] for k in order], warn=False
+        )
 
     @classmethod
     def from_correlation(cls, R: Array, n: int, names: Sequence[Hashable] | None = None) -> FisherZ:
@@ -168,7 +251,10 @@ class FisherZ(CITest):
     def chunk_size(self, n_given: int) -> int:
         """Return how many tests given `n_given` columns may be asked at once within the memory budget."""
         budget = _HOST_BYTES if on_host(self._anchor) else _DEVICE_BYTES
-        return max(1, budget // (8 * scratch_arrays(n_given)))
+        per_test = scratch_arrays(n_given)
+        if self._patterns is not None:
+            per_test += 6 * self._patterns.n_patterns
+        return max(1, budget // (8 * per_test))
 
     def strength(self, i: Array, j: Array, S: Sequence[Array]) -> Array:
         """Return squared partial correlations, infinite where the test could not be made (see `CITest`)."""
@@ -176,6 +262,8 @@ class FisherZ(CITest):
         if len(S) > self.max_cond:
             shape = xp.broadcast_arrays(i, j, *S)[0].shape
             return xp.full(shape, math.inf, dtype=xp.float64, device=device_of(self._anchor))
+        if self._patterns is not None:  # tests on different rows compare by p-value only
+            return self._strength_testwise(i, j, S)
         found = self._residuals(i, j, S)
         square = found.covariance * found.covariance
         product = found.variance_i * found.variance_j
@@ -188,6 +276,8 @@ class FisherZ(CITest):
     def _evaluate(self, i: Array, j: Array, S: tuple[Array, ...]) -> CITestBatch:
         xp = namespace_of(self._anchor)
         k, where = len(S), device_of(self._anchor)
+        if self._patterns is not None:
+            return self._evaluate_testwise(i, j, S)
         dof = self.n_samples_ - k - 3
         all_dof = xp.full(i.shape, float(dof), dtype=xp.float64, device=where)
         if dof <= 0:
@@ -206,7 +296,15 @@ class FisherZ(CITest):
         z = math.sqrt(dof) * xp.atanh(xp.clip(r, -_LARGEST_R, _LARGEST_R))
         return _GaussianBatch(z, erfc(xp.abs(z) * math.sqrt(0.5)), all_dof, flag)
 
-    def _keep(self, R: Array, n: int, names: Sequence[Hashable], ordered: Sequence[Hashable]) -> FisherZ:
+    def _keep(
+        self,
+        R: Array,
+        n: int,
+        names: Sequence[Hashable],
+        ordered: Sequence[Hashable],
+        *,
+        warn: bool = True,
+    ) -> FisherZ:
         """Store R, whose columns are in canonical order, and the canonical place of each column."""
         xp = namespace_of(R)
         self.names_ = tuple(names)
@@ -216,7 +314,8 @@ class FisherZ(CITest):
         rank = np.array([place[name] for name in names], dtype=np.int64)
         in_order = bool((rank == np.arange(len(rank))).all())
         self._rank: Array | None = None if in_order else self.index_array(rank)
-        warn_if_collinear(R, ordered, n)
+        if warn:
+            warn_if_collinear(R, ordered, n)
         return self
 
     def _residuals(self, i: Array, j: Array, S: Sequence[Array]) -> Residuals:
@@ -226,9 +325,56 @@ class FisherZ(CITest):
             S = sorted_columns(S) if len(S) > 2 else S
         return residuals(self._anchor, len(self.names_), i, j, S)
 
+    def _strength_testwise(self, i: Array, j: Array, S: Sequence[Array]) -> Array:
+        xp = namespace_of(self._anchor)
+        left, right, *given = xp.broadcast_arrays(i, j, *S)
+        columns = [xp.reshape(column, (-1,)) for column in (left, right, *given)]
+        batch = self._evaluate_testwise(columns[0], columns[1], tuple(columns[2:]))
+        untestable = xp.full_like(batch.statistic, math.inf)
+        return xp.reshape(xp.where(batch.flag == 0, batch.statistic**2, untestable), left.shape)
+
+    def _evaluate_testwise(self, i: Array, j: Array, S: tuple[Array, ...]) -> CITestBatch:
+        xp, k = namespace_of(self._anchor), len(S)
+        patterns = cast("PatternMoments", self._patterns)
+        if self._rank is not None:
+            i, j, S = self._canonical(i), self._canonical(j), tuple(self._canonical(s) for s in S)
+        given = sorted_columns(S)
+        used = patterns.rows([i, j, *given])
+        n = patterns.n_rows(used)
+        dof = n - float(k) - 3.0
+        found = residuals_of(lambda a, b: patterns.entry(a, b, used), i, j, given)
+        variance = found.variance_i * found.variance_j
+        undefined = xp.isnan(found.covariance) | xp.isnan(variance)
+        singular = undefined | (found.singular(k) if k else xp.zeros_like(undefined))
+        too_few = dof <= 0.0
+        bad = singular | too_few
+        one, nothing = xp.ones_like(dof), xp.full_like(dof, math.nan)
+        r = found.covariance / xp.sqrt(xp.where(bad, one, variance))
+        z = xp.sqrt(xp.where(bad, one, dof)) * xp.atanh(
+            xp.clip(xp.where(bad, one * 0.0, r), -_LARGEST_R, _LARGEST_R)
+        )
+        flag = xp.astype(singular, xp.int8) * int(Flag.SINGULAR)
+        flag = xp.where(too_few, xp.full_like(flag, int(Flag.TOO_FEW_ROWS)), flag)
+        z = xp.where(bad, nothing, z)
+        return _GaussianBatch(z, erfc(xp.abs(z) * math.sqrt(0.5)), dof, flag)
+
     def _canonical(self, position: Array) -> Array:
         xp = namespace_of(self._anchor)
         return xp.reshape(xp.take(self._rank, xp.reshape(position, (-1,)), axis=0), position.shape)
+
+
+def _pattern_moments(matrix: Array, names: Sequence[Hashable]) -> PatternMoments | None:
+    """Return moments by pattern of missing values, None where no value is missing."""
+    xp = namespace_of(matrix)
+    matrix = xp.astype(matrix, xp.float64)
+    missing = xp.isnan(matrix)
+    if not bool(xp.any(missing)):
+        return None
+    refuse_unless_finite(xp.where(missing, xp.zeros_like(matrix), matrix), names)
+    low = xp.min(xp.where(missing, xp.full_like(matrix, math.inf), matrix), axis=0)
+    high = xp.max(xp.where(missing, xp.full_like(matrix, -math.inf), matrix), axis=0)
+    refuse_constant(to_numpy(low >= high), names)
+    return PatternMoments(matrix)
 
 
 class _GaussianBatch(CITestBatch):

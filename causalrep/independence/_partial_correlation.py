@@ -14,12 +14,12 @@ section 2.5.3 (partial correlation as a Schur complement).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from causalrep.independence._arrays import Array, namespace_of
 
-__all__ = ["SMALLEST_PIVOT", "Residuals", "residuals", "scratch_arrays", "sorted_columns"]
+__all__ = ["SMALLEST_PIVOT", "Residuals", "residuals", "residuals_of", "scratch_arrays", "sorted_columns"]
 
 SMALLEST_PIVOT = 1e-10
 """A residual variance (as a share of the variance) below this counts as zero."""
@@ -75,23 +75,27 @@ def residuals(R: Array, d: int, i: Array, j: Array, S: Sequence[Array]) -> Resid
     the factors of products, so the result is symmetric bit for bit.
     """
     xp = namespace_of(R)
-    rows = [s * d for s in S]
 
     def entry(row: Array, column: Array) -> Array:
-        position = row + column
+        position = row * d + column
         return xp.reshape(xp.take(R, xp.reshape(position, (-1,)), axis=0), position.shape)
 
-    r_ij = entry(i * d, j)
-    if not rows:
-        one = xp.ones_like(r_ij)
+    return residuals_of(entry, i, j, S)
+
+
+def residuals_of(entry: Callable[[Array, Array], Array], i: Array, j: Array, S: Sequence[Array]) -> Residuals:
+    """Return `residuals` where ``entry(a, b)`` gives the correlation of columns a and b in each test."""
+    r_ij = entry(i, j)
+    if not S:
+        one = namespace_of(r_ij).ones_like(r_ij)
         return Residuals(r_ij, one, one, None)
-    r_i, r_j = [entry(row, i) for row in rows], [entry(row, j) for row in rows]
-    if len(rows) == 1:
+    r_i, r_j = [entry(s, i) for s in S], [entry(s, j) for s in S]
+    if len(S) == 1:
         (a,), (b,) = r_i, r_j
         return Residuals(r_ij - a * b, 1.0 - a * a, 1.0 - b * b, None)
-    if len(rows) == 2:
-        return _two(r_ij, r_i, r_j, entry(rows[0], S[1]))
-    between = [[entry(rows[p], S[q]) for q in range(p)] for p in range(len(rows))]
+    if len(S) == 2:
+        return _two(r_ij, r_i, r_j, entry(S[0], S[1]))
+    between = [[entry(S[p], S[q]) for q in range(p)] for p in range(len(S))]
     return _cholesky(r_ij, r_i, r_j, between)
 
 
