@@ -69,7 +69,8 @@ def identify(
     Notes
     -----
     Where not all of `available` measure all nodes, a derivation is still sound, but the search is not
-    complete: its failure is `Undecided`, not a proof.
+    complete: a question that more measurements would answer, and for which no derivation was found, is
+    `Undecided`.
 
     References
     ----------

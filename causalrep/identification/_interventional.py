@@ -162,15 +162,19 @@ class InterventionalProblem:
         return fraction(solution.expression, total(outcome, solution.expression))
 
     def _by_algorithm(self) -> Identification:
-        failure: tuple[MaskGraph, int, Failure] | None = None
         for masks, sources in self._scopes():
             moved, found = self._run(masks, sources)
             if isinstance(found, Solution):
                 return self._solved(masks, moved, found)
-            failure = failure or (masks, moved, found)
-        if failure is None:
-            raise GraphError("`available` must name at least one distribution, got none")
-        witness = self._witness(*failure)
+        # What all nodes together, in each distribution, do not tell, fewer of them do not tell either.
+        nodes = self._masks.nodes
+        full = tuple(Source(self._masks, nodes & ~s.do, s.do) for s in self._sources)
+        moved, found = self._run(self._masks, full)
+        witness = (
+            self._witness(moved, found)
+            if isinstance(found, Failure)
+            else Undecided("it would be identifiable if every distribution measured all nodes")
+        )
         return Identification(self._graph, self._query, "none", None, witness=witness)
 
     def _solved(self, masks: MaskGraph, moved: int, solution: Solution) -> Identification:
@@ -207,10 +211,10 @@ class InterventionalProblem:
                 ),
             )
 
-    def _witness(self, masks: MaskGraph, moved: int, failure: Failure) -> Hedge | Thicket | Undecided:
-        if any(source.measured | source.do != masks.nodes for source in self._sources):
-            return Undecided("no derivation from distributions that do not all measure all nodes")
-        graph = self._graph
+    def _witness(self, moved: int, failure: Failure) -> Hedge | Thicket:
+        masks, graph = self._masks, self._graph
+        latent = tuple(i for i in range(len(graph)) if not masks.nodes >> i & 1)
+        seen = type(graph)._build(graph._nodes, graph._store, latent)
 
         def labels(mask: int) -> NodeSet[Hashable]:
             return NodeSet(masks.names(mask))
@@ -218,7 +222,7 @@ class InterventionalProblem:
         given, acted = self._given & ~moved, self._treatment | moved
         asked, target = labels(self._outcome | given), labels(failure.target)
         hedges = [
-            Hedge(graph, asked, labels(acted), labels(larger), target, labels(source.do), labels(given))
+            Hedge(seen, asked, labels(acted), labels(larger), target, labels(source.do), labels(given))
             for source, larger in failure.stuck
             if larger
         ]

@@ -133,7 +133,21 @@ def test_against_several_distributions_there_is_a_hedge_each():
     assert not replace(thicket, target=NodeSet(["X"])).verify()
 
 
+def test_what_more_measurements_would_not_answer_is_refused_with_a_proof():
+    hedge = identify(BOW, "P(Y | do(X))", available=["P(X, Y)", "P(X, W)"]).witness
+    assert isinstance(hedge, Thicket)
+    assert hedge.verify()
+
+
+def test_a_node_that_nobody_measured_is_latent_in_the_proof():
+    hedge = identify(ADMG.from_string("Z -> X -> Y; Z -> Y"), "P(Y | do(X))", available=["P(X, Y)"]).witness
+    assert hedge.graph.latent == {"Z"}
+    assert (hedge.larger, hedge.smaller) == ({"X", "Y"}, {"Y"})
+    assert hedge.verify()
+
+
 def test_nothing_is_proved_by_not_finding_anything():
-    witness = identify(BOW, "P(Y | do(X))", available=["P(X, Y)", "P(X, W)"]).witness
+    graph = ADMG.from_string("Z -> X -> Y; Z -> Y")
+    witness = identify(graph, "P(Y | do(X))", available=["P(X, Z)", "P(X, Y)"]).witness
     assert isinstance(witness, Undecided)
     assert not witness.verify()
