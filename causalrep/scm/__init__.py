@@ -9,6 +9,7 @@ equation, a Python function, a renderer that draws an image, a network that inve
 'X -> Y'
 """
 
+from causalrep.scm._builder import Builder
 from causalrep.scm._check import CheckReport
 from causalrep.scm._classifiers import Classification, CountRegression, Table
 from causalrep.scm._conditions import Interval
@@ -56,6 +57,7 @@ __all__ = [
     "SCM",
     "AdditiveNoise",
     "Bernoulli",
+    "Builder",
     "Categorical",
     "CheckReport",
     "Classification",
