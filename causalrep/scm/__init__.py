@@ -9,6 +9,10 @@ equation, a Python function, a renderer that draws an image, a network that inve
 'X -> Y'
 """
 
+from causalrep.scm._attribute_arrows import arrow_strength, feature_relevance
+from causalrep.scm._attribute_change import attribute_change, unit_change
+from causalrep.scm._attribute_noise import attribute_anomalies, intrinsic_causal_influence
+from causalrep.scm._attribution import Attribution
 from causalrep.scm._builder import Builder
 from causalrep.scm._check import CheckReport
 from causalrep.scm._classifiers import Classification, CountRegression, Table
@@ -47,6 +51,7 @@ from causalrep.scm._location_scale import LocationScale
 from causalrep.scm._mechanism import Mechanism
 from causalrep.scm._mechanisms import AdditiveNoise, Function, Invertible, Linear, Root
 from causalrep.scm._posterior import WeightedDraws
+from causalrep.scm._root_causes import root_causes
 from causalrep.scm._samples import Samples
 from causalrep.scm._scm import SCM
 from causalrep.scm._smoothed import Smoothed
@@ -56,6 +61,7 @@ __all__ = [
     "CPT",
     "SCM",
     "AdditiveNoise",
+    "Attribution",
     "Bernoulli",
     "Builder",
     "Categorical",
@@ -97,4 +103,11 @@ __all__ = [
     "Uniform",
     "WarpedRegression",
     "WeightedDraws",
+    "arrow_strength",
+    "attribute_anomalies",
+    "attribute_change",
+    "feature_relevance",
+    "intrinsic_causal_influence",
+    "root_causes",
+    "unit_change",
 ]
