@@ -5,6 +5,7 @@ A test is fitted once and then answers arrays of questions (`CITest.test_batch`)
 """
 
 from causalrep.independence._base import CITest, CITestBatch, CITestResult, CITestWarning, Flag
+from causalrep.independence._cmi_knn import CMIKnn
 from causalrep.independence._discrete import ChiSquare, GSquare
 from causalrep.independence._fisherz import FisherZ
 from causalrep.independence._gcm import GCM
@@ -18,6 +19,7 @@ __all__ = [
     "CITestBatch",
     "CITestResult",
     "CITestWarning",
+    "CMIKnn",
     "ChiSquare",
     "FisherZ",
     "Flag",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from causalrep.independence._base import CITest
+from causalrep.independence._cmi_knn import CMIKnn
 from causalrep.independence._discrete import ChiSquare, GSquare
 from causalrep.independence._fisherz import FisherZ
 from causalrep.independence._gcm import GCM
@@ -16,6 +17,7 @@ __all__ = ["TESTS"]
 
 TESTS: dict[str, Callable[[], CITest]] = {
     "chisquare": ChiSquare,
+    "cmiknn": CMIKnn,
     "fisherz": FisherZ,
     "gcm": GCM,
     "gsquare": GSquare,
