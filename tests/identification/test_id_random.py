@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from causalrep.graphs import DAG
 from causalrep.identification import Hedge, Thicket, Undecided, identify
 from tests.identification.discrete_models import RandomModel, largest_error, random_admg, random_query
 
@@ -46,6 +47,28 @@ def test_estimands_and_witnesses_are_right_on_sixty_random_graphs():
 def test_estimands_from_experiments_are_right_on_random_graphs():
     found = [check(seed, n_experiments=2, max_nodes=6) for seed in range(1000, 1040)]
     assert 20 < sum(found) < 40
+
+
+def test_latent_nodes_may_have_many_children_and_latent_parents():
+    n_found = 0
+    for seed in range(80):
+        rng = np.random.default_rng(seed)
+        graph = random_admg(rng, max_nodes=8, p_directed=0.45, p_bidirected=0.0)
+        hidden = [str(node) for node in rng.choice(graph.nodes, size=len(graph) // 3, replace=False)]
+        dag = DAG(graph.directed_edges, nodes=graph.nodes, latent=hidden)
+        outcome, treatment, given = random_query(rng, graph.subgraph(dag.observed))
+        if not treatment:
+            continue
+        result = identify(dag, outcome=outcome, treatment=treatment, given=given)
+        if not result.identifiable:
+            assert result.witness.verify()
+            continue
+        n_found += 1
+        assert result.trace.verify()
+        model = RandomModel(dag, seed)
+        for expression in (result.estimand, result.raw):
+            assert largest_error(model, expression, outcome, treatment, given) < 1e-9
+    assert n_found > 40
 
 
 def test_derivations_from_partial_measurements_are_sound():
