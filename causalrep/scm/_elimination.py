@@ -16,15 +16,18 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from string import ascii_letters
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from causalrep.scm._couplings import Floats
 from causalrep.utils import CausalRepError
 
-__all__ = ["LARGEST", "Factor", "TooWideError", "eliminate", "min_fill_order"]
+__all__ = ["LARGEST", "Factor", "TooWideError", "draw_from", "eliminate", "min_fill_order"]
 
 
+Codes: TypeAlias = NDArray[np.intp]
 LARGEST = 2**26  # half a gigabyte of doubles
 
 
@@ -73,6 +76,49 @@ def eliminate(factors: Iterable[Factor], keep: Sequence[int]) -> tuple[Floats, f
         remaining.append(Factor(merged, table))
     table, scale = _scaled(_product(remaining, tuple(keep)))
     return table, log_scale + scale
+
+
+def draw_from(factors: Iterable[Factor], n: int, generator: np.random.Generator) -> dict[int, Codes] | None:
+    """Return `n` draws of all variables from the normalised product of the factors.
+
+    The products of elimination, kept and read backwards: each variable is drawn given those that
+    were eliminated after it, which are all that its product mentions.
+
+    Parameters
+    ----------
+    factors : iterable of Factor
+        The tables.
+    n : int
+        Number of draws.
+    generator : numpy.random.Generator
+        Where the chance comes from.
+
+    Returns
+    -------
+    dict of int to int array of shape (n,), or None
+        Codes by variable; None if the product is zero everywhere.
+
+    Raises
+    ------
+    TooWideError
+        As `eliminate`.
+    """
+    remaining, steps = list(factors), []
+    for variable in min_fill_order([factor.variables for factor in remaining], ()):
+        touching = [factor for factor in remaining if variable in factor.variables]
+        remaining = [factor for factor in remaining if variable not in factor.variables]
+        merged = tuple(sorted({v for factor in touching for v in factor.variables} - {variable}))
+        table, _ = _scaled(_product(touching, (*merged, variable)))
+        steps.append((variable, merged, table))
+        remaining.append(Factor(merged, table.sum(axis=-1)))
+    if not all(factor.table > 0 for factor in remaining):
+        return None
+    drawn: dict[int, Codes] = {}
+    for variable, merged, table in reversed(steps):
+        upper = table[tuple(drawn[other] for other in merged)].cumsum(axis=-1)
+        level = generator.random((n, 1)) * upper[..., -1:]
+        drawn[variable] = (upper[..., :-1] <= level).sum(axis=-1)
+    return drawn
 
 
 def _scaled(table: Floats) -> tuple[Floats, float]:

@@ -1,7 +1,8 @@
 """Counterfactuals of rows whose noise cannot be told: weighted draws from its law given what was seen.
 
-The sampler is importance sampling (`_draws`). Another one, a Markov chain say, needs to give the same
-two things: noise for `n_draws` copies of each row, and the logarithms of their weights.
+Where tables or linear Gaussian mechanisms allow it the draws are exact (`_table_rows`, `_gaussian_rows`).
+Elsewhere the sampler is importance sampling (`_draws`). Another one, a Markov chain say, needs to give
+the same two things: noise for `n_draws` copies of each row, and the logarithms of their weights.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from causalrep.scm._gaussians import GaussianEngine
 from causalrep.scm._interventions import Fixed, Shifted
 from causalrep.scm._mechanism import Array, Mechanism, Noise
 from causalrep.scm._samples import Samples
+from causalrep.scm._table_rows import completed_rows
 from causalrep.scm._worlds import Network, World, unfold
 from causalrep.utils import DataError, ImpossibleEvidenceError, RandomState, as_generator
 
@@ -145,9 +147,12 @@ def imagined(
     exact = None if known else _exact(model, network, clamps, wanted, evidence.n, n_draws, seed)
     if exact is not None:
         return WeightedDraws(Samples(exact), np.full((evidence.n, n_draws), 1 / n_draws))
+    completed = None if known else completed_rows(model, network, clamps, evidence.n, n_draws, seed)
+    clamps = clamps if completed is None else completed
     numbers = network.needed([*((1, node) for node in wanted), *_seen(model, evidence)])
     draws = draw(model, network, numbers, evidence.n * n_draws, seed, clamps, known=noise)
-    weights = _normalised(draws.log_weights.reshape(evidence.n, n_draws))
+    log_weights = draws.log_weights if completed is None else np.zeros(evidence.n * n_draws)
+    weights = _normalised(log_weights.reshape(evidence.n, n_draws))
     uneven = weights.max(axis=1) > weights.min(axis=1) * (1 + 1e-12)
     result = WeightedDraws(Samples({node: draws.values[network.index[1, node]] for node in wanted}), weights)
     if uneven.any():

@@ -22,7 +22,7 @@ from causalrep.scm._conditions import Condition
 from causalrep.scm._couplings import Coupling, Floats, gumbel_joint, interval_cells
 from causalrep.scm._cpt import CPT, StateMechanism
 from causalrep.scm._distributions import Bernoulli, Categorical, Dirac
-from causalrep.scm._elimination import LARGEST, Factor, TooWideError, eliminate
+from causalrep.scm._elimination import LARGEST, Codes, Factor, TooWideError, draw_from, eliminate
 from causalrep.scm._equations import Equation
 from causalrep.scm._interventions import Fixed, Shifted
 from causalrep.scm._mechanism import Mechanism
@@ -232,6 +232,18 @@ class TableEngine:
                 wanted.update(parent for _, parent in self.network.copies[number].parents)
         factors = _Factors(self.network, self.tables, codes).of(sorted(wanted))
         return eliminate([_squeezed(factor, keep) for factor in factors], keep)
+
+    def draw(
+        self, seen: Mapping[int, int], n: int, generator: np.random.Generator
+    ) -> dict[int, Codes] | None:
+        """Return `n` draws of the codes of all copies given those of some, or None if that is impossible."""
+        codes = {number: np.array([code]) for number, code in seen.items()}
+        factors = _Factors(self.network, self.tables, codes).of(sorted(self.tables))
+        drawn = draw_from([_squeezed(factor, ()) for factor in factors], n, generator)
+        if drawn is None:
+            return None
+        settled = np.zeros(n, dtype=np.intp)  # the only state of those that are no variable
+        return {number: drawn.get(number, settled + seen.get(number, 0)) for number in self.tables}
 
     def _codes(self, number: int, given: Given) -> Any:
         states = self.tables[number].states

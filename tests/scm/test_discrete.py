@@ -1,6 +1,7 @@
 """Discrete models: exact answers against enumeration of all exogenous states, and their files."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from causalrep.graphs import DAG
@@ -272,3 +273,54 @@ def test_general_models_join_tables_with_functions():
     assert found.exact
     assert found == pytest.approx(0.15)
     assert scm.expectation("C") == pytest.approx(0.15 + 2 * 0.5)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_rows_with_gaps_and_hidden_causes_are_drawn_exactly(seed):
+    """The means of the draws against exact counterfactuals; every draw weighs the same."""
+    rng = np.random.default_rng(seed)
+    truth, states = random_model(rng, 5)
+    scm = build(truth, states)
+    rows = scm.sample(6, random_state=seed).astype(float)
+    rows = rows.mask(rng.random(rows.shape) < 0.3)
+    n = 2000
+    draws = scm.counterfactual(rows, do={"V1": 1}, n_draws=n, random_state=seed)
+    np.testing.assert_allclose(draws.ess, n)
+    for i, row in rows.iterrows():
+        for node in ("V0", "V3", "V4"):
+            mean = scm.counterfactual_expectation(node, do={"V1": 1}, given=dict(row))
+            variance = scm.counterfactual_variance(node, do={"V1": 1}, given=dict(row))
+            # four standard errors, and three draws in n of an event too rare to show
+            assert abs(draws.mean(node)[i] - mean) <= 4 * np.sqrt(variance / n) + 3 * 2 / n
+
+
+@pytest.mark.parametrize("coupling", ["monotone", "gumbel"])
+def test_rows_of_tables_are_drawn_under_their_coupling(coupling):
+    scm = confounded(coupling=coupling, latent="Z")
+    rows = pd.DataFrame({"X": [0, 1, 1, 0], "Y": [0, 1, 0, 1]})
+    n = 20_000
+    draws = scm.counterfactual(rows, do={"X": 1 - rows["X"].to_numpy()}, n_draws=n, random_state=0)
+    for i, row in rows.iterrows():
+        exact = scm.counterfactual_probability({"Y": 1}, do={"X": 1 - row["X"]}, given=dict(row))
+        assert abs(draws.probability("Y", 1)[i] - exact) <= 4 * 0.5 / np.sqrt(n)
+    same = scm.counterfactual(rows, do={"X": rows["X"].to_numpy()}, n_draws=5, random_state=0)
+    assert (same.samples["Y"].reshape(4, 5) == rows["Y"].to_numpy()[:, None]).all()  # consistency
+
+
+def test_draws_are_paired_across_interventions_and_rows_do_not_disturb_each_other():
+    scm = confounded(latent="Z")
+    rows = pd.DataFrame({"X": [0, 1], "Y": [0, 1]})
+    how = {"n_draws": 50, "random_state": 3, "nodes": ["Z", "Y"]}
+    one, two = (scm.counterfactual(rows, do={"X": x}, **how) for x in (0, 1))
+    assert (one.samples["Z"] == two.samples["Z"]).all()
+    alone = scm.counterfactual(rows.iloc[1:], do={"X": 0}, **how)
+    assert (alone.samples["Z"] == one.samples["Z"][50:]).all()
+
+
+def test_impossible_rows_are_named():
+    scm = DiscreteSCM.from_cpts({"X": ((), [0.5, 0.5]), "Y": ("X", [[1.0, 0.0], [0.3, 0.7]])})
+    rows = pd.DataFrame({"X": [0.0, np.nan, 0.0], "Y": [0, 1, 1]})
+    with pytest.raises(ImpossibleEvidenceError, match=r"1 row\(s\), the first of them 2"):
+        scm.counterfactual(rows, do={"X": 1}, n_draws=5, random_state=0)
+    with pytest.raises(UnknownNameError, match="observed"):
+        scm.counterfactual(pd.DataFrame({"Y": [2]}), do={"X": 1}, n_draws=5, random_state=0)

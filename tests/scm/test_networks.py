@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from causalrep.scm import DiscreteSCM
-from causalrep.scm._elimination import Factor, TooWideError, eliminate, min_fill_order
+from causalrep.scm._elimination import Factor, TooWideError, draw_from, eliminate, min_fill_order
 from tests.strategies import dags
 
 FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "bnlearn_networks"
@@ -160,6 +160,25 @@ def test_elimination_is_the_sum_of_products(seed):
     keep = rng.choice(6, size=int(rng.integers(0, 4)), replace=False).tolist()
     table, log_scale = eliminate(factors, keep)
     np.testing.assert_allclose(table * np.exp(log_scale), brute(factors, keep, sizes), rtol=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_draws_follow_the_normalised_product(seed):
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 4, size=5).tolist()
+    factors = [Factor((v,), rng.random(sizes[v])) for v in range(5)]
+    for _ in range(4):
+        scope = tuple(rng.choice(5, size=int(rng.integers(1, 4)), replace=False).tolist())
+        factors.append(Factor(scope, rng.random([sizes[v] for v in scope])))
+    n = 40_000
+    drawn = draw_from(factors, n, rng)
+    law = brute(factors, list(range(5)), sizes)
+    law /= law.sum()
+    at = np.ravel_multi_index([drawn[v] for v in range(5)], sizes)
+    found = np.bincount(at, minlength=law.size) / n
+    # five standard errors of each cell, among some hundred
+    assert (abs(found - law.ravel()) <= 5 * np.sqrt(law.ravel() / n)).all()
+    assert draw_from([*factors, Factor((0,), np.zeros(sizes[0]))], 3, rng) is None
 
 
 def test_long_products_do_not_underflow():
