@@ -6,6 +6,7 @@ A test is fitted once and then answers arrays of questions (`CITest.test_batch`)
 
 from causalrep.independence._base import CITest, CITestBatch, CITestResult, CITestWarning, Flag
 from causalrep.independence._cmi_knn import CMIKnn
+from causalrep.independence._degenerate_gaussian import DegenerateGaussian
 from causalrep.independence._discrete import ChiSquare, GSquare
 from causalrep.independence._fisherz import FisherZ
 from causalrep.independence._gcm import GCM
@@ -21,6 +22,7 @@ __all__ = [
     "CITestWarning",
     "CMIKnn",
     "ChiSquare",
+    "DegenerateGaussian",
     "FisherZ",
     "Flag",
     "GSquare",

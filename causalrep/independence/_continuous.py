@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Hashable, Iterator
 from itertools import groupby
-from typing import Any, Self, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 from array_api_compat import device as device_of
@@ -30,6 +30,7 @@ class ContinuousTest(CITest):
     """
 
     n_samples_: int
+    _batch: ClassVar[type[CITestBatch]] = CITestBatch
 
     def fit(self, X: Any) -> Self:
         """Standardise the columns.
@@ -95,7 +96,7 @@ class ContinuousTest(CITest):
         statistic, pvalue, dof, flag = np.array(answers).reshape(-1, 4)[back.reshape(-1)].T
         xp, where = namespace_of(self._anchor), device_of(self._anchor)
         parts = (statistic, pvalue, dof, flag.astype(np.int8))
-        return CITestBatch(*(xp.asarray(part, device=where) for part in parts))
+        return self._batch(*(xp.asarray(part, device=where) for part in parts))
 
 
 def cauchy_combination(pvalues: list[float]) -> float:

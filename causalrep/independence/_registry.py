@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from causalrep.independence._base import CITest
 from causalrep.independence._cmi_knn import CMIKnn
+from causalrep.independence._degenerate_gaussian import DegenerateGaussian
 from causalrep.independence._discrete import ChiSquare, GSquare
 from causalrep.independence._fisherz import FisherZ
 from causalrep.independence._gcm import GCM
@@ -18,6 +19,7 @@ __all__ = ["TESTS"]
 TESTS: dict[str, Callable[[], CITest]] = {
     "chisquare": ChiSquare,
     "cmiknn": CMIKnn,
+    "degenerate_gaussian": DegenerateGaussian,
     "fisherz": FisherZ,
     "gcm": GCM,
     "gsquare": GSquare,

@@ -1,0 +1,214 @@
+"""A test for columns of both kinds, numbers and categories, as one Gaussian model with blocks.
+
+Idea
+----
+A category of m states becomes m - 1 indicator columns, a number stays one column. The likelihood-ratio test
+that two blocks of jointly Gaussian columns are independent given a third needs nothing but their covariance,
+and its statistic keeps its meaning where the columns are indicators: for two categories it is close to the
+chi-square test of their table, for two numbers it is the test of partial correlation.
+
+What it cannot see
+------------------
+What Fisher's z cannot see in numbers: curves. And interactions: given two categories, only the sum of their
+effects is taken out, not the effect of each combination.
+
+References
+----------
+.. [1] B. Andrews, J. Ramsey and G. F. Cooper, Learning high-dimensional directed acyclic graphs with mixed
+   data-types, Proceedings of Machine Learning Research 104 (2019), 4-21.
+.. [2] T. W. Anderson, An Introduction to Multivariate Statistical Analysis, 3rd ed., Wiley, 2003, section 9.3
+   (likelihood-ratio test of independence of sets of variables, with Bartlett's factor).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterator, Mapping
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalrep.independence._arrays import canonical_order
+from causalrep.independence._base import Flag
+from causalrep.independence._chi_square import ChiSquareBatch, tail
+from causalrep.independence._codes import coded_columns
+from causalrep.independence._continuous import Answer, ContinuousTest, Key
+from causalrep.independence._correlation import refuse_constant
+from causalrep.utils import DataError, UnknownNameError, columns_of
+
+__all__ = ["DegenerateGaussian"]
+
+Floats = NDArray[np.float64]
+_SMALLEST_VARIANCE = 1e-10
+_KINDS = ("continuous", "categorical")
+
+
+class DegenerateGaussian(ContinuousTest):
+    r"""Likelihood-ratio test for continuous and categorical columns together.
+
+    Assumes independent rows, linear effects between continuous columns, and additive effects of categories.
+
+    Parameters
+    ----------
+    types : mapping of name to {"continuous", "categorical"}, default=None
+        What columns are. By default a column of numbers is continuous, and one of strings, categories or
+        booleans is categorical; codes of categories therefore have to be named here.
+
+    Attributes
+    ----------
+    names_ : tuple of hashable
+        Column names of a frame; 0, 1, 2, ... for an array.
+    n_samples_ : int
+        Number of rows.
+    types_ : dict of hashable to str
+        What each column was taken for.
+
+    Raises
+    ------
+    DataError
+        In `fit`: for missing or infinite values, constant columns, fewer than six rows, text in a column
+        declared continuous.
+    UnknownNameError
+        If `types` names something that is not a column, or a type that does not exist.
+
+    Notes
+    -----
+    With the canonical correlations :math:`\rho` of the blocks of x (p columns) and y (q columns) after
+    regression on those of S (k columns), the statistic is
+    :math:`-(n - 1 - k - (p + q + 1) / 2) \sum \log (1 - \rho^2)`, chi-square with :math:`p q` degrees of
+    freedom under independence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from causalrep.independence import DegenerateGaussian
+    >>> rng = np.random.default_rng(0)
+    >>> group = rng.choice(["a", "b", "c"], size=500)
+    >>> shift = np.where(group == "a", 2.0, 0.0)
+    >>> data = {"group": group, "x": shift + rng.normal(size=500), "y": shift + rng.normal(size=500)}
+    >>> test = DegenerateGaussian().fit(data)
+    >>> test.test("x", "y").pvalue < 1e-4, test.test("x", "y", ["group"]).pvalue > 0.05
+    (True, True)
+    """
+
+    _batch = ChiSquareBatch
+
+    def __init__(self, *, types: Mapping[Hashable, str] | None = None) -> None:
+        for name, kind in (types or {}).items():
+            if kind not in _KINDS:
+                raise UnknownNameError(kind, _KINDS, what=f"the type of {name!r}")
+        self.types = types
+
+    def fit(self, X: Any) -> Self:
+        """Code the categories and compute the correlations of all columns.
+
+        Parameters
+        ----------
+        X : data frame, or array of shape (n_samples, n_features)
+            Numbers, strings, categories and booleans.
+
+        Returns
+        -------
+        CITest
+            The test itself.
+        """
+        columns = columns_of(X, what="X")
+        names = tuple(columns)
+        for name in self.types or {}:
+            if name not in columns:
+                raise UnknownNameError(name, names, what="`types`")
+        if not columns:
+            raise DataError("`X` has 0 feature(s) while a minimum of 1 is required.")
+        n = len(columns[names[0]])
+        if n < 6:
+            raise DataError(f"DegenerateGaussian needs at least 6 rows, got n_samples = {n}")
+        chosen = dict(self.types or {})
+        self.types_ = {name: chosen.get(name, _kind(values)) for name, values in columns.items()}
+        order = canonical_order(names)
+        self._names = tuple(names[k] for k in order)
+        blocks = [_block(columns[name], name, self.types_[name]) for name in self._names]
+        ends = np.cumsum([0, *(block.shape[1] for block in blocks)])
+        self._slices = [np.arange(a, b) for a, b in pairwise(ends.tolist())]
+        whole = np.concatenate(blocks, axis=1)
+        whole = whole - whole.mean(axis=0)
+        whole = whole / np.sqrt(np.mean(whole**2, axis=0))
+        self._R = whole.T @ whole / n
+        self._place = np.argsort(order)
+        self._anchor = np.zeros(1)
+        self.names_, self.n_samples_ = names, n
+        return self
+
+    def _given(self, given: Key, pairs: list[tuple[int, int]]) -> Iterator[Answer]:
+        variables = sorted({v for pair in pairs for v in pair})
+        inside = np.concatenate([self._slices[v] for v in given]) if given else np.empty(0, dtype=np.int64)
+        outside = np.concatenate([self._slices[v] for v in variables])
+        covariance, k = _residual_covariance(self._R, outside, inside)
+        starts = np.cumsum([0, *(len(self._slices[v]) for v in variables)])
+        place = {v: np.arange(starts[p], starts[p + 1]) for p, v in enumerate(variables)}
+        half = {v: _whitening(covariance[np.ix_(place[v], place[v])]) for v in variables}
+        for x, y in pairs:
+            A, B = half[x], half[y]
+            p, q = A.shape[0], B.shape[0]
+            if not p or not q:
+                yield math.nan, math.nan, math.nan, Flag.SINGULAR
+                continue
+            factor = self.n_samples_ - 1 - k - (p + q + 1) / 2
+            if factor <= 0:
+                yield math.nan, math.nan, float(p * q), Flag.TOO_FEW_ROWS
+                continue
+            cross = A @ covariance[np.ix_(place[x], place[y])] @ B.T
+            rho = np.minimum(np.linalg.svd(cross, compute_uv=False), 1.0 - 2.0**-53)
+            statistic = -factor * float(np.log1p(-(rho**2)).sum())
+            dof = np.array([p * q])
+            yield statistic, float(tail(np.array([statistic]), dof)[0]), float(p * q), Flag.OK
+
+
+def _kind(values: NDArray[Any]) -> str:
+    if values.dtype.kind in "iuf":
+        return "continuous"
+    if values.dtype.kind == "O" and not any(isinstance(value, (str, bytes, bool)) for value in values):
+        try:
+            values.astype(np.float64)
+        except (TypeError, ValueError):
+            return "categorical"
+        return "continuous"
+    return "categorical"
+
+
+def _block(values: NDArray[Any], name: Hashable, kind: str) -> Floats:
+    """Return the columns that stand for one variable, shape (n, m)."""
+    if kind == "categorical":
+        codes, (card,), _, _ = coded_columns({name: values}, missing="raise")
+        indicators: Floats = (codes[0][:, None] == np.arange(1, card)).astype(np.float64)
+        return indicators
+    try:
+        numbers = values.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"column {name!r} of `X` is declared continuous, but holds non-numbers") from error
+    if not np.isfinite(numbers).all():
+        n_bad = int((~np.isfinite(numbers)).sum())
+        raise DataError(f"column {name!r} is not finite: {n_bad} entries hold NaN or infinity")
+    refuse_constant(np.array([numbers.min() == numbers.max()]), [name])
+    return numbers[:, None]
+
+
+def _residual_covariance(R: Floats, outside: NDArray[Any], inside: NDArray[Any]) -> tuple[Floats, int]:
+    """Return the covariance of some columns after regression on others, and the rank of the others."""
+    covariance: Floats = R[np.ix_(outside, outside)]
+    if not len(inside):
+        return covariance, 0
+    values, vectors = np.linalg.eigh(R[np.ix_(inside, inside)])
+    kept = values > _SMALLEST_VARIANCE * len(inside)
+    along = (vectors[:, kept].T @ R[np.ix_(inside, outside)]) / np.sqrt(values[kept])[:, None]
+    covariance = covariance - along.T @ along
+    return covariance, int(kept.sum())
+
+
+def _whitening(C: Floats) -> Floats:
+    """Return W with W C W' = I, of shape (rank of C, m)."""
+    values, vectors = np.linalg.eigh(C)
+    kept = values > _SMALLEST_VARIANCE
+    whitening: Floats = vectors[:, kept].T / np.sqrt(values[kept])[:, None]
+    return whitening
