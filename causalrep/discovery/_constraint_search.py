@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from causalrep.discovery._knowledge import Knowledge
+from causalrep.discovery._orientation import RULES
 from causalrep.discovery._search import Ints
 from causalrep.discovery._separating_sets import SeparatingSets
 from causalrep.discovery._skeleton import Skeleton
@@ -45,6 +46,7 @@ class ConstraintSearch(BaseEstimator):  # type: ignore[misc]
     max_cond: int | None
     collider_rule: str
     device: Any
+    _rules: ClassVar[tuple[str, ...]] = RULES
     _names: tuple[Hashable, ...]
     _skeleton: Skeleton
 
@@ -55,9 +57,8 @@ class ConstraintSearch(BaseEstimator):  # type: ignore[misc]
             not isinstance(self.max_cond, (int, np.integer)) or self.max_cond < 0
         ):
             raise DataError(f"`max_cond` must be a non-negative integer or None, got {self.max_cond!r}")
-        rules = ("max_p", "standard")
-        if self.collider_rule not in rules:
-            raise UnknownNameError(self.collider_rule, rules, what="`collider_rule`")
+        if self.collider_rule not in self._rules:
+            raise UnknownNameError(self.collider_rule, self._rules, what="`collider_rule`")
         checked_knowledge(self.knowledge)
 
     def _fitted_test(self, X: Any) -> tuple[CITest, tuple[Hashable, ...], tuple[Hashable, ...]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from causalrep.discovery._constraint_search import ConstraintSearch
 from causalrep.discovery._knowledge import Constraints, Knowledge
 from causalrep.discovery._marks import PagDraft
-from causalrep.discovery._orientation import Conflict, find_evidence
+from causalrep.discovery._orientation import RULES, Conflict, find_evidence
 from causalrep.discovery._search import CanonicalTest, Questions
 from causalrep.discovery._skeleton import Skeleton, find_skeleton, prune
 from causalrep.graphs import PAG
@@ -116,6 +116,8 @@ class FCI(ConstraintSearch):
     >>> FCI(test=Oracle(truth, latent=["U"])).fit().graph_
     PAG.from_string('A o-> X; B; X <-> Y; B o-> Y')
     """
+
+    _rules = RULES[:2]
 
     def __init__(
         self,

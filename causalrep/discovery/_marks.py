@@ -6,8 +6,9 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
+from causalrep.discovery._evidence import Evidence
 from causalrep.discovery._knowledge import Constraints
-from causalrep.discovery._orientation import Conflict, Evidence
+from causalrep.discovery._orientation import Conflict
 from causalrep.discovery._skeleton import Skeleton
 from causalrep.graphs import PAG
 from causalrep.graphs._fci_rules import apply_rules, circles_on
@@ -28,6 +29,8 @@ class PagDraft:
         ``marks[i][j]`` is the mark at j of the edge between i and j.
     conflicts : list of Conflict
         What the data say and the marks do not.
+    ambiguous : list of (int, int, int)
+        The triples (end, middle, end) that the evidence leaves open.
     """
 
     def __init__(self, skeleton: Skeleton, constraints: Constraints, names: Sequence[Hashable]) -> None:
@@ -35,7 +38,9 @@ class PagDraft:
         pairs = ((i, j) for i, j in np.argwhere(np.triu(skeleton.adjacency)).tolist())
         self.marks = circles_on(len(names), pairs)
         self.conflicts: list[Conflict] = []
+        self.ambiguous: list[tuple[int, int, int]] = []
         self._separating: dict[tuple[int, int], set[int]] = {}
+        self._unsure: dict[tuple[int, int], set[int]] = {}
         for pair, members in zip(skeleton.pairs.tolist(), skeleton.sets.tolist(), strict=True):
             self._separating[pair[0], pair[1]] = set(members)
 
@@ -52,13 +57,14 @@ class PagDraft:
 
     def place_colliders(self, evidence: Evidence) -> None:
         """Mark the colliders that `evidence` shows, the best supported first."""
-        order = np.lexsort((evidence.pairs[:, 1], evidence.pairs[:, 0], -evidence.pvalues))
-        for row in order.tolist():
+        for row in evidence.order():
             i, j = evidence.pairs[row].tolist()
-            separating = set(evidence.sets[row].tolist())
-            self._separating[i, j] = separating
+            separating, unsure = (set(column[row].tolist()) for column in (evidence.sets, evidence.unsure))
+            self._separating[i, j], self._unsure[i, j] = separating, unsure - {-1}
             for k in sorted(self.marks[i].keys() & self.marks[j].keys()):
-                if k not in separating:
+                if k in unsure:
+                    self.ambiguous.append((i, k, j))
+                elif k not in separating:
                     self._place(i, k, j, float(evidence.pvalues[row]))
 
     def _place(self, i: int, k: int, j: int, pvalue: float) -> None:

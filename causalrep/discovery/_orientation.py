@@ -2,8 +2,9 @@
 
 An unshielded triple i - k - j (i and j not adjacent) is a collider i -> k <- j exactly when k is in no
 set that separates i and j, and not one when k is in all of them. One separating set therefore decides;
-on a sample the sets may disagree, and the choice of the set is the choice of the rule. All triples are
-decided first, from recorded evidence, and then placed in order of falling evidence. One that
+on a sample the sets may disagree, and the choice of the set is the choice of the rule; two of the rules
+count all sets instead, and may leave a triple undecided, from which then nothing follows. All triples
+are decided first, from recorded evidence, and then placed in order of falling evidence. One that
 contradicts knowledge or what is already placed is left out and reported. Ties go by name, so the
 result does not depend on the order of the variables.
 
@@ -23,15 +24,20 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from causalrep.discovery._evidence import Evidence
 from causalrep.discovery._knowledge import Constraints
-from causalrep.discovery._search import CanonicalTest, Ints, Winners, neighbourhood_questions, weakest_tests
+from causalrep.discovery._search import CanonicalTest, Winners, neighbourhood_questions, weakest_tests
 from causalrep.discovery._skeleton import Skeleton
+from causalrep.discovery._votes import evidence_by_votes
 from causalrep.graphs import PDAG
+from causalrep.graphs._equivalence import meek_closure
 from causalrep.utils import GraphError
 
-__all__ = ["Conflict", "Evidence", "find_evidence", "orient_edges"]
+__all__ = ["RULES", "Conflict", "Oriented", "find_evidence", "orient_edges"]
+
+#: Ways to decide whether an unshielded triple is a collider.
+RULES = ("max_p", "standard", "conservative", "majority")
 
 _LARGEST_SET = 4
 
@@ -62,14 +68,6 @@ class Conflict:
     against: tuple[Hashable, ...] = ()
 
 
-class Evidence(NamedTuple):
-    """What separates pairs: arrays of shapes (m, 2), (m, k) padded with -1, and (m,)."""
-
-    pairs: Ints
-    sets: Ints
-    pvalues: NDArray[np.float64]
-
-
 def find_evidence(
     test: CanonicalTest,
     skeleton: Skeleton,
@@ -82,8 +80,9 @@ def find_evidence(
     """Return what separates each pair that is not adjacent and has common neighbours.
 
     Rule ``"standard"`` takes the recorded set. Rule ``"max_p"`` takes, of it and of all sets of up to
-    four neighbours of either end in the finished skeleton, the one with the largest p-value. So do
-    both for pairs that knowledge holds apart: no search has recorded a set for them, and to treat
+    four neighbours of either end in the finished skeleton, the one with the largest p-value. The other
+    rules count all sets of neighbours of either end, of any size up to `max_cond`. So do the first two
+    for pairs that knowledge holds apart: no search has recorded a set for them, and to treat
     them as colliders, or as none, without one would be a guess.
 
     Returns
@@ -97,13 +96,17 @@ def find_evidence(
     common = near @ near > 0
     i, j = skeleton.pairs.T
     met = common[i, j]
-    recorded = Evidence(skeleton.pairs[met], skeleton.sets[met], skeleton.pvalues[i, j][met])
+    recorded = Evidence.of_sets(skeleton.pairs[met], skeleton.sets[met], skeleton.pvalues[i, j][met])
     wanted = common & constraints.never_adjacent
-    if rule == "max_p":
+    if rule != "standard":
         wanted[recorded.pairs[:, 0], recorded.pairs[:, 1]] = True
         wanted |= wanted.T
     if not wanted.any():
         return recorded, 0, 0
+    if rule in ("conservative", "majority"):
+        return evidence_by_votes(
+            test, skeleton, constraints, wanted, rule=rule, alpha=alpha, max_cond=max_cond
+        )
     largest = min(_LARGEST_SET, test.test.max_cond, _LARGEST_SET if max_cond is None else max_cond)
     found = [
         weakest_tests(test, neighbourhood_questions(skeleton.adjacency, wanted, size, constraints.tier), size)
@@ -120,7 +123,7 @@ def _strongest(recorded: Evidence, found: list[Winners]) -> Evidence:
     pairs = [recorded.pairs, *(np.stack([part.i, part.j], axis=1) for part in found)]
     sets = [recorded.sets, *(part.sets for part in found)]
     padded = [np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=-1) for part in sets]
-    every = Evidence(
+    every = Evidence.of_sets(
         np.concatenate(pairs),
         np.concatenate(padded),
         np.concatenate([recorded.pvalues, *(part.pvalue for part in found)]),
@@ -130,7 +133,15 @@ def _strongest(recorded: Evidence, found: list[Winners]) -> Evidence:
     first = np.ones(len(order), dtype=bool)
     first[1:] = (every.pairs[order][1:] != every.pairs[order][:-1]).any(axis=1)
     best = order[first]
-    return Evidence(every.pairs[best], every.sets[best], every.pvalues[best])
+    return Evidence.of_sets(every.pairs[best], every.sets[best], every.pvalues[best])
+
+
+class Oriented(NamedTuple):
+    """The graph of a search, what it leaves out, and the triples (end, middle, end) that stay undecided."""
+
+    graph: PDAG
+    conflicts: tuple[Conflict, ...]
+    ambiguous: tuple[tuple[Hashable, Hashable, Hashable], ...]
 
 
 def orient_edges(
@@ -139,8 +150,8 @@ def orient_edges(
     constraints: Constraints,
     names: Sequence[Hashable],
     nodes: Sequence[Hashable],
-) -> tuple[PDAG, tuple[Conflict, ...]]:
-    """Return the graph and the conflicts.
+) -> Oriented:
+    """Return the graph, the conflicts and the ambiguous triples.
 
     The graph is a `CPDAG` where the orientations are those of an equivalence class.
 
@@ -160,14 +171,32 @@ def orient_edges(
     draft = _Draft(skeleton, constraints, names)
     draft.apply_knowledge()
     draft.place_colliders(evidence)
-    graph, conflicts = draft.graph(nodes).meek_closure(), draft.conflicts
+    ambiguous = tuple((names[i], names[k], names[j]) for i, k, j in draft.ambiguous)
+    graph, conflicts = _closed(draft.graph(nodes), ambiguous), draft.conflicts
+    if any(_is_open(graph, triple) for triple in ambiguous):
+        return Oriented(graph, tuple(conflicts), ambiguous)  # there are several classes that it may stand for
     try:
         equivalence_class = graph.to_cpdag()
     except GraphError:
         ends = {node for edge in graph.undirected_edges for node in edge}
         conflicts.append(Conflict("extension", tuple(name for name in names if name in ends), None))
-        return graph, tuple(conflicts)
-    return equivalence_class if equivalence_class == graph else graph, tuple(conflicts)
+        return Oriented(graph, tuple(conflicts), ambiguous)
+    return Oriented(equivalence_class if equivalence_class == graph else graph, tuple(conflicts), ambiguous)
+
+
+def _closed(graph: PDAG, ambiguous: Sequence[tuple[Hashable, ...]]) -> PDAG:
+    """Return what follows by Meek's rules where these triples may be colliders or not."""
+    place = {node: k for k, node in enumerate(graph.nodes)}
+    both_ways = [way for triple in ambiguous for way in (triple, triple[::-1])]
+    open_triples = frozenset((place[i], place[k], place[j]) for i, k, j in both_ways)
+    return PDAG._build(graph.nodes, meek_closure(graph._store, open_triples))
+
+
+def _is_open(graph: PDAG, triple: tuple[Hashable, ...]) -> bool:
+    """Return whether the graph leaves open that the triple is a collider, and that it is none."""
+    i, k, j = triple
+    into = graph.parents(k)
+    return graph.children(k).isdisjoint((i, j)) and not into >= {i, j}
 
 
 class _Draft:
@@ -178,6 +207,7 @@ class _Draft:
         self.adjacency, self.kept = skeleton.adjacency.copy(), skeleton.kept
         self.children: list[set[int]] = [set() for _ in names]
         self.conflicts: list[Conflict] = []
+        self.ambiguous: list[tuple[int, int, int]] = []
 
     def apply_knowledge(self) -> None:
         """Direct what is known, required and well supported edges first; leave out what closes a cycle."""
@@ -195,12 +225,13 @@ class _Draft:
 
     def place_colliders(self, evidence: Evidence) -> None:
         """Direct the colliders that `evidence` shows, the best supported first."""
-        order = np.lexsort((evidence.pairs[:, 1], evidence.pairs[:, 0], -evidence.pvalues))
-        for row in order.tolist():
+        for row in evidence.order():
             i, j = evidence.pairs[row].tolist()
-            separating = set(evidence.sets[row].tolist())
+            separating, unsure = (set(column[row].tolist()) for column in (evidence.sets, evidence.unsure))
             for k in np.flatnonzero(self.adjacency[i] & self.adjacency[j]).tolist():
-                if k not in separating:
+                if k in unsure:
+                    self.ambiguous.append((i, k, j))
+                elif k not in separating:
                     self._place(i, k, j, float(evidence.pvalues[row]))
 
     def graph(self, nodes: Sequence[Hashable]) -> PDAG:

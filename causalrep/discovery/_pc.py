@@ -45,9 +45,12 @@ class PC(ConstraintSearch):
         Edges that are required or forbidden, and the order of time.
     max_cond : int, default=None
         Largest size of a conditioning set; by default what the degrees and the test allow.
-    collider_rule : {"max_p", "standard"}, default="max_p"
-        Which set decides whether an unshielded triple is a collider: of all sets of up to four neighbours
-        of either end, the one with the largest p-value, or the one that the search for adjacencies recorded.
+    collider_rule : {"max_p", "standard", "conservative", "majority"}, default="max_p"
+        What decides whether an unshielded triple is a collider: of all sets of up to four neighbours of
+        either end, the one with the largest p-value; or the set that the search for adjacencies recorded; or
+        all sets of neighbours of either end that separate it, where the middle must be in none or all of
+        them (``"conservative"``) or in less or more than half (``"majority"``). Triples that this leaves
+        open are listed in `ambiguous_`, and no direction is concluded from them.
     device : str or torch.device, default=None
         Where to compute, for example ``"cuda"``; by default where the data are.
     progress : bool, default=False
@@ -56,8 +59,9 @@ class PC(ConstraintSearch):
     Attributes
     ----------
     graph_ : CPDAG or PDAG
-        The equivalence class; a `PDAG` where knowledge has directed more, or where the tests contradict each
-        other so that no DAG agrees with all of them. Its nodes are in the order of the columns.
+        The equivalence class; a `PDAG` where knowledge has directed more, where the tests contradict each
+        other so that no DAG agrees with all of them, or where the collider rule leaves a triple open. Its
+        nodes are in the order of the columns.
     sepsets_ : SeparatingSets
         The tested set that separated each removed pair; of several, the one with the largest p-value.
     pvalues_ : array of shape (n_features, n_features), float
@@ -71,6 +75,8 @@ class PC(ConstraintSearch):
         removed no edge.
     conflicts_ : tuple of Conflict
         What the data say and the graph does not.
+    ambiguous_ : tuple of (hashable, hashable, hashable)
+        The triples (end, middle, end) that the collider rule leaves open.
     n_features_in_ : int
         Number of variables.
     feature_names_in_ : array of shape (n_features,), object
@@ -99,6 +105,8 @@ class PC(ConstraintSearch):
        Journal of Machine Learning Research 15, 2014.
     .. [3] J. Ramsey, "Improving accuracy and scalability of the PC algorithm by maximizing p-value",
        arXiv:1610.00378, 2016.
+    .. [4] J. Ramsey, J. Zhang, P. Spirtes, "Adjacency-faithfulness and conservative causal inference",
+       UAI 2006, arXiv:1206.6843.
 
     Examples
     --------
@@ -121,7 +129,7 @@ class PC(ConstraintSearch):
         alpha: float = 0.01,
         knowledge: Knowledge | None = None,
         max_cond: int | None = None,
-        collider_rule: Literal["max_p", "standard"] = "max_p",
+        collider_rule: Literal["max_p", "standard", "conservative", "majority"] = "max_p",
         device: Any = None,
         progress: bool = False,
     ) -> None:
@@ -165,7 +173,9 @@ class PC(ConstraintSearch):
             alpha=self.alpha,
             max_cond=self.max_cond,
         )
-        self.graph_, self.conflicts_ = orient_edges(skeleton, evidence, constraints, canonical, shown)
+        self.graph_, self.conflicts_, self.ambiguous_ = orient_edges(
+            skeleton, evidence, constraints, canonical, shown
+        )
         self._skeleton, self._evidence, self._names = skeleton, evidence, canonical
         self._publish(shown)
         self.n_tests_ = sum(skeleton.n_tests) + n_more
@@ -227,7 +237,7 @@ class PC(ConstraintSearch):
                 i, j = np.argwhere(wrong)[0].tolist()
                 message = text.format(self._names[i], self._names[j])
                 raise GraphError(f"the knowledge {message} in the fitted graph; fit again with it")
-        graph, conflicts = orient_edges(
+        graph, conflicts, _ = orient_edges(
             self._skeleton, self._evidence, constraints, self._names, self.graph_.nodes
         )
         before = {(conflict.kind, conflict.nodes) for conflict in self.conflicts_}

@@ -22,7 +22,15 @@ from causalrep.independence import CITest
 from causalrep.independence._arrays import namespace_of, to_numpy
 from causalrep.utils import DataError
 
-__all__ = ["CanonicalTest", "Questions", "Winners", "neighbourhood_questions", "unrank", "weakest_tests"]
+__all__ = [
+    "CanonicalTest",
+    "Questions",
+    "Winners",
+    "neighbourhood_questions",
+    "refuse_endless",
+    "unrank",
+    "weakest_tests",
+]
 
 Ints = NDArray[np.int64]
 _BLOCK = 2**22  # numbers of candidates that are written out at once
@@ -164,11 +172,7 @@ def _weakest(test: CanonicalTest, block: Questions, size: int) -> tuple[NDArray[
     asked = test.test
     n_pairs, q = block.candidates.shape
     total = comb(q, size)
-    if total >= _NEVER:
-        raise DataError(
-            f"{q} candidates have {float(total):.1e} subsets of {size}, which no search gets through; "
-            "lower `alpha` or bound the size by `max_cond`"
-        )
+    refuse_endless(q, size)
     chunk = asked.chunk_size(size)
     width = min(total, chunk)
     height = max(1, chunk // width)
@@ -192,6 +196,16 @@ def _weakest(test: CanonicalTest, block: Questions, size: int) -> tuple[NDArray[
             rank[rows] = np.where(better, start + where, rank[rows])
     sets = np.take_along_axis(block.candidates, unrank(rank, q, size), axis=1)
     return best, sets, untestable
+
+
+def refuse_endless(q: int, size: int) -> None:
+    """Raise an error where there are more subsets than can be numbered."""
+    total = comb(q, size)
+    if total >= _NEVER:
+        raise DataError(
+            f"{q} candidates have {float(total):.1e} subsets of {size}, which no search gets through; "
+            "lower `alpha` or bound the size by `max_cond`"
+        )
 
 
 def _best_per_pair(key: Ints, strength: NDArray[np.float64], sets: Ints) -> Ints:

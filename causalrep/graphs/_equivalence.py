@@ -20,7 +20,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeAlias
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -29,6 +29,8 @@ from scipy.sparse.csgraph import connected_components
 from causalrep.graphs._store import ARROW, TAIL, EdgeStore
 
 __all__ = ["PartialOrientation", "compelled_parents", "extend", "extensions", "meek_closure"]
+
+Triples: TypeAlias = frozenset[tuple[int, int, int]]
 
 
 def compelled_parents(parents: list[list[int]], order: list[int]) -> list[set[int]]:
@@ -54,18 +56,26 @@ def compelled_parents(parents: list[list[int]], order: list[int]) -> list[set[in
 
 @dataclass(frozen=True)
 class PartialOrientation:
-    """A partially directed graph under change: per node its parents, children, and undecided neighbours."""
+    """A partially directed graph under change: per node its parents, children, and undecided neighbours.
+
+    What is not a collider is none, but for the triples (end, middle, end), both ways round, of which
+    neither is known.
+    """
 
     parents: list[set[int]]
     children: list[set[int]]
     undecided: list[set[int]]
     adjacent: list[set[int]]
+    open_triples: Triples = frozenset()
 
     @classmethod
-    def of(cls, store: EdgeStore) -> Self:
+    def of(cls, store: EdgeStore, open_triples: Triples = frozenset()) -> Self:
         """Return a copy of the edges of a store."""
         classes = ((ARROW, TAIL), (TAIL, ARROW), (TAIL, TAIL), (None, None))
-        return cls(*([set(row) for row in store.lists(*ends)] for ends in classes))
+        parents, children, undecided, adjacent = (
+            [set(row) for row in store.lists(*ends)] for ends in classes
+        )
+        return cls(parents, children, undecided, adjacent, open_triples)
 
     def orient(self, source: int, target: int) -> None:
         """Turn an undecided edge into source -> target."""
@@ -108,17 +118,29 @@ class PartialOrientation:
     def is_forced(self, a: int, b: int) -> bool:
         """Return whether one of Meek's rules R1 to R4 turns the undecided a -- b into a -> b."""
         into_b, near_b = self.parents[b], self.adjacent[b]
-        if not self.parents[a] <= near_b:  # R1: c -> a, c and b not adjacent
+        if not self.parents[a] <= near_b and self._pushes_on(a, b):  # R1: c -> a, c and b not adjacent
             return True
         if not self.children[a].isdisjoint(into_b):  # R2: a -> c -> b
             return True
         # R3: a -- c -> b, a -- d -> b, c and d not adjacent
         spokes = self.undecided[a] & into_b
-        if any(len(spokes & self.adjacent[c]) < len(spokes) - 1 for c in spokes):
-            return True
+        for c in spokes:
+            if len(spokes & self.adjacent[c]) < len(spokes) - 1 and (
+                not self.open_triples
+                or any((c, a, d) not in self.open_triples for d in spokes - self.adjacent[c] - {c})
+            ):
+                return True
         # R4: a -- d -> c -> b, a and c adjacent, d and b not
         far = self.undecided[a] - near_b - {b}
+        if self.open_triples:
+            far = {d for d in far if (d, a, b) not in self.open_triples}
         return bool(far) and any(not self.parents[c].isdisjoint(far) for c in into_b & self.adjacent[a])
+
+    def _pushes_on(self, a: int, b: int) -> bool:
+        """Return whether some c -> a, with (c, a, b) no collider and c and b not adjacent, makes a -> b."""
+        if not self.open_triples:
+            return True
+        return any((c, a, b) not in self.open_triples for c in self.parents[a] - self.adjacent[b])
 
     def touched_by(self, a: int, b: int) -> Iterator[tuple[int, int]]:
         """Yield the undecided edges that the new a -> b may have given a rule to fire on."""
@@ -128,19 +150,20 @@ class PartialOrientation:
             yield from ((other, child) for child in self.children[b] & self.undecided[other])
 
 
-def meek_closure(store: EdgeStore) -> EdgeStore:
+def meek_closure(store: EdgeStore, open_triples: Triples = frozenset()) -> EdgeStore:
     """Return the store after Meek's rules have been applied until none fires.
 
     Whatever contradicts itself stays undirected: an edge that is forced both ways, or a set of
     edges that would close a directed cycle. This happens only where there is no consistent extension.
+    Of the `open_triples` (end, middle, end), given both ways round, nothing is known, and nothing follows.
     """
-    closed = _closure(store, check_cycles=False)
+    closed = _closure(store, open_triples, check_cycles=False)
     # Cycles are rare and their search is not free: look once, and go step by step only if need be.
-    return _closure(store, check_cycles=True) if _cyclic_edges(closed) else closed
+    return _closure(store, open_triples, check_cycles=True) if _cyclic_edges(closed) else closed
 
 
-def _closure(store: EdgeStore, *, check_cycles: bool) -> EdgeStore:
-    graph = PartialOrientation.of(store)
+def _closure(store: EdgeStore, open_triples: Triples, *, check_cycles: bool) -> EdgeStore:
+    graph = PartialOrientation.of(store, open_triples)
     # What was passed over may have ceased to contradict itself when other edges were directed.
     while _sweep(graph, check_cycles=check_cycles) == {"directed", "passed over"}:
         pass
