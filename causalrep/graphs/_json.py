@@ -49,40 +49,83 @@ def parse(text: str, kinds: Sequence[str], what: str) -> Draft:
     """Return the graph in a JSON text."""
     found = _loaded(text)
     if not isinstance(found, dict) or not {"type", "nodes", "edges"} <= found.keys():
-        raise GraphError("the JSON of a graph must be an object with 'type', 'nodes' and 'edges'")
+        raise _error(text, "the JSON of a graph must be an object with 'type', 'nodes' and 'edges'")
     if found["type"] != what:
-        raise GraphError(f"the JSON must be of a {what}, got one of type {found['type']!r}")
+        raise _error(text, f"the JSON must be of a {what}, got one of type {found['type']!r}", "type")
     for name in ("nodes", "edges", "latent", "attributes"):
         if not isinstance(found.get(name, []), list):
-            raise GraphError(f"{name!r} in the JSON of a graph must be a list")
-    labels = [_label(node) for node in found["nodes"]]
-    draft = Draft({node: {} for node in labels}, [_edge(row, kinds, what) for row in found["edges"]])
-    if len(draft.nodes) < len(labels):
-        repeated = next(node for i, node in enumerate(labels) if node in labels[:i])
-        raise GraphError(f"'nodes' in the JSON of a graph must not repeat a node, got {repeated!r} twice")
-    for row in [[node, {"latent": True}] for node in found.get("latent", [])] + found.get("attributes", []):
-        if not (isinstance(row, list) and len(row) == 2 and isinstance(row[1], dict)):
-            raise GraphError(f"'attributes' in the JSON of a graph must be [node, object], got {row!r}")
-        if _label(row[0]) not in draft.nodes:
-            raise GraphError(f"'nodes' in the JSON of a graph lack {row[0]!r}, which is said something about")
-        draft.nodes[_label(row[0])].update(row[1])
+            raise _error(text, f"{name!r} in the JSON of a graph must be a list", name)
+    draft = Draft()
+    for i, node in enumerate(found["nodes"]):
+        label = _label(node, text, "nodes", i)
+        if label in draft.nodes:
+            raise _error(text, f"'nodes' must not repeat a node, got {label!r} twice", "nodes", i)
+        draft.add([label])
+    for i, row in enumerate(found["edges"]):
+        draft.edges.append(_edge(row, kinds, what, text, i))
+    latent = [[node, {"latent": True}] for node in found.get("latent", [])]
+    for name, rows in (("latent", latent), ("attributes", found.get("attributes", []))):
+        for i, row in enumerate(rows):
+            if not (isinstance(row, list) and len(row) == 2 and isinstance(row[1], dict)):
+                raise _error(text, f"{name!r} must hold [node, object], got {row!r}", name, i)
+            label = _label(row[0], text, name, i)
+            if label not in draft.nodes:
+                raise _error(text, f"'nodes' lack {label!r}, which is said something about", name, i)
+            draft.nodes[label].update(row[1])
     return draft
 
 
+def _error(text: str, message: str, name: str | None = None, item: int | None = None) -> ParseError:
+    """Return an error that points at a member of the outermost object, or at an item of that member."""
+    before = text[: _place(text, name, item)]
+    line = before.count("\n") + 1
+    return ParseError(message, line=line, column=len(before) - (before.rfind("\n") + 1) + 1)
+
+
+def _place(text: str, name: str | None, item: int | None) -> int:
+    """Return where the value of a member, or an item of it, begins in a text that is JSON."""
+    decode = json.JSONDecoder().raw_decode
+
+    def skipped(at: int) -> int:
+        while text[at] in " \t\n\r,:":
+            at += 1
+        return at
+
+    start = at = skipped(0)
+    found = start
+    if name is None:
+        return start
+    at = skipped(start + 1)
+    while text[at] != "}":  # the last of several members of one name is the one that counts
+        key, at = decode(text, at)
+        at = skipped(at)
+        if key == name:
+            found = at
+        _, at = decode(text, at)
+        at = skipped(at)
+    if item is not None:
+        found = skipped(found + 1)
+        for _ in range(item):
+            _, found = decode(text, found)
+            found = skipped(found)
+    return found
+
+
 def _loaded(text: str) -> Any:
+    deep = "the JSON of a graph must not be nested so deeply"
     try:
         found = json.loads(text)
     except json.JSONDecodeError as error:
         raise ParseError(f"not JSON: {error.msg}", line=error.lineno, column=error.colno) from error
     except RecursionError as error:
-        raise GraphError("the JSON of a graph must not be nested so deeply") from error
+        raise ParseError(deep, line=1, column=1) from error
     except ValueError as error:  # an integer with more digits than Python reads
-        raise GraphError(f"the JSON of a graph cannot be read: {error}") from error
+        raise ParseError(f"the JSON of a graph cannot be read: {error}", line=1, column=1) from error
     level, depth = [found], 0
     while level:
         depth += 1
         if depth > _MAX_DEPTH:
-            raise GraphError("the JSON of a graph must not be nested so deeply")
+            raise ParseError(deep, line=1, column=1)
         parts = [
             item.values() if isinstance(item, dict) else item
             for item in level
@@ -92,18 +135,20 @@ def _loaded(text: str) -> Any:
     return found
 
 
-def _edge(row: Any, kinds: Sequence[str], what: str) -> DraftEdge:
+def _edge(row: Any, kinds: Sequence[str], what: str, text: str, i: int) -> DraftEdge:
     if isinstance(row, list) and len(row) in (3, 4) and row[1] in kinds:
         attributes = row[3] if len(row) == 4 else {}
         if isinstance(attributes, dict):
-            return _label(row[0]), row[1], _label(row[2]), attributes
-    raise GraphError(f"an edge in the JSON of a {what} must be [left, kind, right], got {row!r}")
+            left, right = (_label(end, text, "edges", i) for end in (row[0], row[2]))
+            return left, row[1], right, attributes
+    message = f"an edge in the JSON of a {what} must be [left, kind, right], got {row!r}"
+    raise _error(text, message, "edges", i)
 
 
-def _label(value: Any) -> Hashable:
+def _label(value: Any, text: str, name: str, i: int) -> Hashable:
     if isinstance(value, dict):
-        raise GraphError(f"a node in the JSON of a graph must not be an object, got {value!r}")
+        raise _error(text, f"a node in the JSON of a graph must not be an object, got {value!r}", name, i)
     if isinstance(value, list):
-        return tuple(_label(item) for item in value)
+        return tuple(_label(item, text, name, i) for item in value)
     label: Hashable = value
     return label

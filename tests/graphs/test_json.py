@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from causalrep.graphs import DAG, PDAG
-from causalrep.utils import GraphError, ParseError
+from causalrep.utils import CycleError, GraphError, ParseError
 from tests.strategies import dags, pdags
 
 scalars = st.text(max_size=5) | st.integers() | st.none() | st.floats(allow_nan=False, allow_infinity=False)
@@ -63,21 +63,44 @@ def test_text_that_is_no_json_is_located():
         {"edges": [["X", "Y"]]},
         {"edges": [["X", "--", "Y"]]},
         {"edges": [["X", ["->"], "Y"]]},
-        {"edges": [["X", "->", "Y"], ["Y", "->", "X"]]},
         {"nodes": ["X", "Y", "X"]},
     ],
 )
 def test_json_that_is_no_dag_is_refused(change):
     good = {"type": "DAG", "nodes": ["X", "Y"], "edges": [["X", "->", "Y"]]}
     assert DAG.from_json(json.dumps(good)) == DAG([("X", "Y")])
-    with pytest.raises(GraphError):
+    with pytest.raises(ParseError):
         DAG.from_json(json.dumps({**good, **change}))
+
+
+def test_json_of_a_cycle_is_refused():
+    with pytest.raises(CycleError):
+        DAG.from_json('{"type": "DAG", "nodes": ["X", "Y"], "edges": [["X", "->", "Y"], ["Y", "->", "X"]]}')
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column"),
+    [
+        ('{"type": "PDAG",\n "nodes": [], "edges": []}', 1, 10),
+        ('{"type": "DAG", "nodes": ["X"],\n "edges":  7}', 2, 12),
+        ('{"type": "DAG", "nodes": ["X", "Y"],\n "edges": [["X", "->", "Y"],\n  ["X"]]}', 3, 3),
+        ('{"type": "DAG", "nodes": ["X",\n {"a": 1}], "edges": []}', 2, 2),
+        ('{"type": "DAG", "nodes": [["X", {}]], "edges": []}', 1, 27),
+        ('\n {"type": "DAG"}', 2, 2),
+        ('{"type": "DAG", "edges": [], "nodes": ["X"], "latent": ["X", "U"]}', 1, 62),
+        ('{"type": "DAG", "edges": [], "nodes": ["a, {b}:", "\\"", 3, 3]}', 1, 60),
+    ],
+)
+def test_the_error_points_at_the_part_that_is_wrong(text, line, column):
+    with pytest.raises(ParseError) as caught:
+        DAG.from_json(text)
+    assert (caught.value.line, caught.value.column) == (line, column)
 
 
 @pytest.mark.parametrize("depth", [200, 600, 900])
 def test_json_that_is_nested_deeply_is_refused(depth):
     label = "[" * depth + "]" * depth
-    with pytest.raises(GraphError, match="nested so deeply"):
+    with pytest.raises(ParseError, match="nested so deeply"):
         DAG.from_json(f'{{"type": "DAG", "nodes": [{label}], "edges": []}}')
 
 
