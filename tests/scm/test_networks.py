@@ -89,7 +89,7 @@ def discrete_models(draw):
     return DiscreteSCM.from_cpts(cpts, states)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(discrete_models())
 def test_any_model_survives_the_way_through_a_file(scm):
     again = DiscreteSCM.from_bif(scm.to_bif())
@@ -100,7 +100,7 @@ def test_any_model_survives_the_way_through_a_file(scm):
         np.testing.assert_allclose(again.mechanisms[node].table, cpt.table, rtol=0, atol=1e-15)
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(discrete_models(), st.integers(0, 2**32 - 1))
 def test_laws_of_probability(scm, seed):
     """Margins of the joint table, sums to one, consistency, and no effect on what is no descendant."""
