@@ -115,7 +115,7 @@ def facts_of(graph: ADMG, joint: Joint, do: Mapping[Hashable, Hashable]) -> list
         running = np.ones([1] * len(seen))
         prefixes = []
         for v in chain:
-            running = _times(running, _conditional(inside, joint, order, v, seen))
+            running = running * _conditional(inside, joint, order, v, seen)
             prefixes.append(running)
         found += _cells(graph, joint.states, do, chain, seen, prefixes)
     return found
@@ -134,11 +134,6 @@ def _conditional(
     with np.errstate(invalid="ignore"):
         conditional = np.where(above > 0, both / above, np.nan)
     return conditional.reshape([len(joint.states[name]) if name in kept else 1 for name in axes])
-
-
-def _times(running: NDArray[np.float64], factor: NDArray[np.float64]) -> NDArray[np.float64]:
-    with np.errstate(invalid="ignore"):
-        return np.where(running == 0, 0.0, running * factor)
 
 
 def _cells(

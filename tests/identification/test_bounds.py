@@ -326,6 +326,14 @@ def test_an_impossible_experiment_is_refused():
         bounds(BOW, "ATE", TABLE, experiments=[({"X": 0}, TABLE)], **XY)
 
 
+def test_a_tolerance_moves_every_cell_by_that_much_and_no_more():
+    # The bounds are -(p01 + p10) and p00 + p11; two cells may gain 0.03 each, which the others lose.
+    found = bounds(BOW, "ATE", TABLE, tolerance=0.03, **XY)
+    assert (found.lower, found.upper) == pytest.approx((-0.36, 0.76), abs=1e-9)
+    for certificate in found.certificates:
+        assert certificate.verify()
+
+
 def test_the_instrumental_inequality_is_noticed():
     # Z moves Y and never X: no model on the graph does that.
     table = {"Z": [0, 1], "X": [0, 0], "Y": [0, 1], "p": [0.5, 0.5]}

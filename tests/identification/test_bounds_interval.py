@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from causalrep.graphs import ADMG
 from causalrep.identification import bounds
 from causalrep.identification._bounds_interval import critical_value
 from causalrep.utils import DataError
@@ -49,6 +50,17 @@ def test_more_data_make_narrower_intervals():
         )
     ]
     assert widths[0] / widths[1] == pytest.approx(4, rel=0.5)
+
+
+def test_the_bias_of_a_maximum_is_taken_back():
+    # Treatment without effect and nothing hidden: the lower bound of PNS is max(0, P(y|x) - P(y|x')),
+    # zero in the data and positive in half of the draws.
+    data = {"X": [0, 0, 1, 1] * 50, "Y": [0, 1, 0, 1] * 50}
+    b = bounds(ADMG([("X", "Y")]), "PNS", data, **XY)
+    assert b.lower == pytest.approx(0, abs=1e-9)
+    i = b.interval(n_resamples=40, random_state=0)
+    # E max(0, N(0, s)) is 0.4 s with s = sqrt(0.5 * 0.5 / 100 * 2) = 0.07
+    assert i.bounds[0] == pytest.approx(-0.4 * 0.07, rel=0.6)
 
 
 def test_contradicting_draws_are_met_as_nearly_as_can_be():

@@ -68,6 +68,8 @@ NAMED = [
     ("mediator", "P(Y[X=1, M[X=0]]=1)", OBS, True),
     ("mediator", "P(Y[X=0, M[X=1]]=1)", OBS, True),
     ("mediator", "P(Y[X=1, M[X=0]]=1 | X=0)", OBS, True),
+    # the condition leaves open what the outcome asks
+    ("mediator", "P(M[X=0]=1 | Y[X=1, M[X=0]]=1)", OBS, True),
     ("mediator", "P(Y[X=1, M[X=1]]=1)", OBS, True),  # composition: the total effect
     ("mediator", "P(Y[X=1]=1 | X=0, M=0)", OBS, False),
     ("confounded mediator", "P(Y[X=1, M[X=0]]=1)", ALL, False),
