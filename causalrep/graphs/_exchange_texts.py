@@ -145,9 +145,9 @@ class TextForms(Drafted):
         Raises
         ------
         ParseError
-            If the text is not JSON.
+            With line and column, if the text is not JSON, or not that of a graph of this class.
         GraphError
-            If the JSON is not a graph of this class.
+            If the edges break an invariant of this class.
 
         Examples
         --------
