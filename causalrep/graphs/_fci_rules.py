@@ -126,6 +126,8 @@ class _Rules:
         self.marks = marks
         self.separates = separates
         self._cyclic: set[int] = set()
+        self._n_changes = 0
+        self._reached: dict[tuple[int, int], tuple[int, bytearray]] = {}
         self.by_name: dict[str, Callable[[int, int], Decision]] = {
             "R1": self._r1,
             "R2": self._r2,
@@ -153,6 +155,7 @@ class _Rules:
                         break
                     changed = _set(marks, self.by_name[name](a, b))
                     if changed:
+                        self._n_changes += 1
                         fired[name] += 1
                         touched.update(dict.fromkeys(changed))
             near = ((other, node) for node in touched for other in sorted(marks[node]))
@@ -264,7 +267,7 @@ class _Rules:
         if self.marks[b][a] != ARROW:
             return []
         start = [c for c in sorted(self.marks[b]) if c != a and c not in self.marks[a]]
-        if any(a in self._may_lead(b, c) for c in start if self._may_point(b, c)):
+        if any(self._may_lead(b, c, [a]) for c in start if self._may_point(b, c)):
             return [(a, b, TAIL)]
         return []
 
@@ -273,27 +276,47 @@ class _Rules:
         marks = self.marks
         if marks[b][a] != ARROW:
             return []
-        parents = {c for c in marks[a] if c != b and self._points(c, a)}
-        start = [c for c in sorted(marks[b]) if c != a and self._may_point(b, c)]
-        first = [c for c in start if parents and not parents.isdisjoint(self._may_lead(b, c))]
-        if any(d not in marks[c] for c, d in combinations(first, 2)):
-            return [(a, b, TAIL)]
+        parents = [c for c in marks[a] if c != b and self._points(c, a)]
+        start = [c for c in sorted(marks[b]) if c != a and self._may_point(b, c)] if parents else []
+        for c, d in combinations(start, 2):
+            if d not in marks[c] and self._may_lead(b, c, parents) and self._may_lead(b, d, parents):
+                return [(a, b, TAIL)]
         return []
 
-    def _may_lead(self, start: int, first: int) -> set[int]:
-        """Return what uncovered walks reach that begin with this step and may be directed."""
+    def _may_lead(self, start: int, first: int, targets: list[int]) -> bool:
+        """Return whether an uncovered walk that begins with this step may be directed to a target.
+
+        What was reached once is kept, a bit per node. Marks only ever bar ways: what was out of reach
+        stays so, and the rest is looked at again if anything has changed.
+        """
+        key = start, first
+        when, bits = self._reached.get(key, (-1, None))
+        if bits is None or (when < self._n_changes and _meets(bits, targets)):
+            bits = self._reach(*key)
+            self._reached[key] = self._n_changes, bits
+        return _meets(bits, targets)
+
+    def _reach(self, start: int, first: int) -> bytearray:
+        marks = self.marks
+        bits = bytearray(len(marks) // 8 + 1)
         stack = [(start, first)]
         seen = set(stack)
         while stack:
             before, node = stack.pop()
-            for after in self.marks[node]:
-                step = (node, after)
-                if after == before or after in self.marks[before] or step in seen:
+            bits[node >> 3] |= 1 << (node & 7)
+            near = marks[before]
+            for after, at_after in marks[node].items():
+                if at_after == TAIL or after == before or after in near or marks[after][node] == ARROW:
                     continue
-                if self._may_point(*step):
+                step = (node, after)
+                if step not in seen:
                     seen.add(step)
                     stack.append(step)
-        return {node for _, node in seen}
+        return bits
+
+
+def _meets(bits: bytearray, nodes: list[int]) -> bool:
+    return any(bits[node >> 3] >> (node & 7) & 1 for node in nodes)
 
 
 def _undirected(came: dict[tuple[int, int], tuple[int, int]], step: tuple[int, int]) -> Decision:
