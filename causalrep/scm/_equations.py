@@ -370,11 +370,7 @@ def _right_side(mechanism: Mechanism) -> str | None:
         return law_text(mechanism.noise)
     if isinstance(mechanism, Linear):
         law = "" if mechanism.noise is None else law_text(mechanism.noise)
-        if law is None:
-            return None
-        terms = [f"{_number(c)} * {quoted(name)}" for name, c in mechanism.coefficients.items()]
-        parts = [*([_number(mechanism.intercept)] if mechanism.intercept or not terms else []), *terms]
-        return " + ".join([*parts, law] if law else parts)
+        return None if law is None else _line_text(mechanism) + (f" + {law}" if law else "")
     if isinstance(mechanism, Equation):
         brought = mechanism._laws.get(_BROUGHT)
         if brought is None:
@@ -385,9 +381,16 @@ def _right_side(mechanism: Mechanism) -> str | None:
     return None
 
 
-def _number(value: float) -> str:
-    text = repr(float(value))
-    return f"({text})" if text.startswith("-") else text
+def _line_text(line: Linear) -> str:
+    """Return the weighted sum of a line: ``2.0 * X - Z + 0.5``."""
+    terms: list[tuple[int, Expr]] = []
+    for name, weight in line.coefficients.items():
+        size = abs(float(weight))
+        term = Name(name) if size == 1 else Apply("*", (Number(size), Name(name)))
+        terms.append((-1 if weight < 0 else 1, term))
+    if line.intercept or not terms:
+        terms.append((-1 if line.intercept < 0 else 1, Number(abs(float(line.intercept)))))
+    return written(Sum(tuple(terms)))
 
 
 class EquationsMixin:

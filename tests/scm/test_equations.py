@@ -341,6 +341,26 @@ def test_odd_names_stand_between_backticks():
     assert SCM.from_equations(scm.to_equations()).to_equations() == scm.to_equations()
 
 
+def test_lines_are_written_as_one_would_write_them_and_read_back():
+    lines = [
+        Linear({"X": 1.0, "Z": -1.0}, -0.4, Normal(0, 1)),
+        Linear({"X": -2.5}, 0.0, Laplace(0, 0.5)),
+        Linear({"X": 0.1 + 0.2, "Z": 0.0}, 1e-300, Normal(0, 1)),
+    ]
+    texts = []
+    for line in lines:
+        scm = SCM(mechanisms={"X": Normal(0, 1), "Z": Normal(0, 1), "Y": line})
+        texts.append(scm.to_equations().splitlines()[2])
+        again = SCM.from_equations(scm.to_equations()).mechanisms["Y"]
+        assert (again.coefficients, again.intercept, again.noise) == (
+            line.coefficients,
+            line.intercept,
+            line.noise,
+        )
+    assert texts[0] == "Y = X - Z - 0.4 + Normal(0, 1)"
+    assert texts[1] == "Y = -2.5 * X + Laplace(0, 0.5)"
+
+
 def test_what_equations_cannot_write_is_refused():
     scm = SCM(mechanisms={"X": Normal(0, 1), "Y": AdditiveNoise(lambda X: X, Normal(0, 1))})
     with pytest.raises(CausalRepError, match=r"the mechanism of 'Y'.*cannot be written"):
