@@ -49,7 +49,7 @@ class Hedge:
         What the distribution's experiment sets, if it is not observational.
     given : NodeSet
         The outcomes that are conditions of the question. As rule 2 makes none of them an action, the
-        conditional effect is identifiable only if the joint one is ([3]_).
+        conditional effect is identifiable only if the joint one is (Shpitser and Pearl 2006).
     """
 
     graph: DAG | ADMG

@@ -309,7 +309,7 @@ class SCM(
 
         Parameters
         ----------
-        interventions, **named : node to intervention
+        interventions : mapping of node to intervention, optional
             A number; an array, with one entry (one array, for an array-valued node) per row, or of
             the shape of one row; a `Distribution` to draw from, by a stream of its own; a policy,
             that is a function of other nodes by argument name, which may be any that are not
@@ -323,6 +323,8 @@ class SCM(
             What is seen along `edge`; without it, the value of a node that is called ``value``.
         strict : bool, default=False
             Raise where a target was intervened on before, instead of warning.
+        **named : intervention
+            The same by keyword, for nodes whose names are identifiers.
 
         Returns
         -------
