@@ -56,6 +56,19 @@ def test_a_class_answers_like_its_members(kind):
                 assert g.is_separated(x, y, z) == member.is_separated(x, y, z), (g, x, y, z)
 
 
+@pytest.mark.parametrize("kind", ["CPDAG", "PDAG"])
+def test_paths_of_definite_status_say_what_members_say(kind):
+    for seed in range(60):
+        g = random_graph(kind, seed, max_nodes=6)
+        open_ = PAG([(u, {"--": "o-o"}.get(edge, edge), v) for u, edge, v in g.edges], nodes=g.nodes)
+        chance = random.Random(seed)
+        for x, y in combinations(g, 2):
+            z = [node for node in g if node not in (x, y) and chance.random() < 0.4]
+            expected = g.is_separated(x, y, z)
+            assert definitely_separated_by_paths(open_, x, y, z) == expected, (g, x, y, z)
+            assert open_.is_separated(x, y, z) == expected
+
+
 def test_a_path_of_open_status_does_not_connect():
     # The circles at B are no collider and no non-collider; an edge joins A and C, so none is needed.
     g = PAG.from_string("A o-o B o-o C")
