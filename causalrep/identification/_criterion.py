@@ -88,9 +88,8 @@ def problem_of(g: Graph, x: list[int], y: list[int], criterion: str) -> Problem:
 
 def _directed(g: Graph, x: list[int], y: list[int]) -> Problem:
     near = Neighbours.of(g._store)
-    above = reach(y, near.parents, x)
-    inside = set(x)
-    first = [(i, j) for i in x for j in near.children[i] if above[j] and j not in inside]
+    causes = reach(y, near.parents, x)
+    first = [(i, j) for i in x for j in near.children[i] if causes[j]]
     forbidden = near.below([j for _, j in first])
     return Problem(x, y, near.without(first), forbidden, near.above, near.below, first)
 

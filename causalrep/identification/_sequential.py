@@ -19,7 +19,8 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from itertools import combinations, permutations
 
 import networkx as nx
 
@@ -30,6 +31,9 @@ from causalrep.identification._separators import is_separator
 from causalrep.identification._usable import permitted, without
 
 __all__ = ["sequential", "sequential_adjustment"]
+
+#: For more treatments than this only the topological order is tried.
+_MOST_REORDERED = 6
 
 
 def sequential_adjustment(
@@ -49,8 +53,8 @@ def sequential_adjustment(
     Returns
     -------
     tuple of (hashable, NodeSet), or None
-        Treatments in topological order, each with the covariates that come in with it. None of them can
-        be left out alone.
+        Treatments in the order in which they are adjusted for, causes before effects, each with the
+        covariates that come in with it. None of these can be left out alone.
 
     Raises
     ------
@@ -61,8 +65,10 @@ def sequential_adjustment(
 
     Notes
     -----
-    If any covariates do then so do, for each treatment, all usable ancestors of it and of `y` that are
-    no effects of it or of later ones [1]_. O(n_nodes * n_treatments * (n_nodes + n_edges)).
+    In a given order, if any covariates do then so do, for each treatment, all usable ancestors of it and
+    of `y` that are no effects of it or of later ones [1]_: O(n_nodes * n_treatments * (n_nodes +
+    n_edges)). Treatments that do not act on each other may come in any order, and all are tried for up
+    to six treatments; for more only the topological one is.
 
     References
     ----------
@@ -91,16 +97,35 @@ def sequential_adjustment(
 def sequential(
     g: DAG | ADMG, x: list[int], y: list[int], allowed: bytearray
 ) -> list[tuple[int, list[int]]] | None:
-    """Return the treatments in topological order with their covariates, or None."""
+    """Return the treatments in an order in which covariates exist, with these, or None."""
     near = Neighbours.of(g._store)
+    found = (_in_order(near, order, y, allowed) for order in _orders(g, near, x))
+    return next((steps for steps in found if steps is not None), None)
+
+
+def _orders(g: DAG | ADMG, near: Neighbours, x: list[int]) -> Iterator[list[int]]:
+    """Yield the orders of the treatments that the graph allows, the topological one first."""
     wanted = set(x)
-    order = [i for i in g._order() if i in wanted]
+    topological = [i for i in g._order() if i in wanted]
+    if len(x) > _MOST_REORDERED:
+        yield topological
+        return
+    above = {i: near.above([i]) for i in x}
+    for order in permutations(topological):
+        if not any(above[i][j] for i, j in combinations(order, 2)):
+            yield list(order)
+
+
+def _in_order(
+    near: Neighbours, order: list[int], y: list[int], allowed: bytearray
+) -> list[tuple[int, list[int]]] | None:
+    """Return the treatments with their covariates, or None if there are none in this order."""
     worlds = [_world(near, order, k) for k in range(len(order))]
     chosen: list[list[int]] = []
     for k, world in enumerate(worlds):
         usable = without(allowed, near.below(order[k:]))
         above = world.above([order[k], *y])
-        used = {*x, *y, *(i for part in chosen for i in part)}
+        used = {*order, *y, *(i for part in chosen for i in part)}
         chosen.append([i for i, may in enumerate(usable) if may and above[i] and i not in used])
         if not _is_ignorable(world, order, k, y, chosen):
             return None

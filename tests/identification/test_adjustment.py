@@ -283,6 +283,21 @@ def test_the_graphs_of_perkovic_and_others():
     assert not is_valid_adjustment(CPDAG(undirected=[("X", "Y")]), "X", "Y")
 
 
+def test_an_edge_is_visible_by_colliders_only_if_they_are_causes_of_its_end():
+    # Zhang 2008, definition 8: W -> A <-> X is a certificate for X -> Y if A -> Y, not if A <-> Y.
+    certified = MAG([("W", "A"), ("X", "Y"), ("A", "Y")], [("A", "X")])
+    assert adjustment_sets(certified, "X", "Y") == (NodeSet(["A"]),)
+    assert adjustment_sets(MAG([("W", "A"), ("X", "Y")], [("A", "X"), ("A", "Y")]), "X", "Y") == ()
+
+
+def test_a_path_that_turns_back_to_a_parent_is_not_causal_in_an_mpdag():
+    # P -> X, so that X -- J -- P -> Y cannot be causal in any member: X has no effect on Y.
+    g = MPDAG([("P", "X"), ("P", "Y")], [("X", "J"), ("J", "P")])
+    assert adjustment_sets(g, "X", "Y") == (NodeSet(["P"]),)
+    essential = CPDAG(undirected=[("P", "X"), ("P", "Y"), ("X", "J"), ("J", "P")])
+    assert adjustment_sets(essential, "X", "Y") == ()
+
+
 def test_the_first_edge_shared_by_several_causal_paths_is_cut_once():
     g = DAG.from_string("Z -> X -> M -> {A B} -> Y; Z -> Y; M -> Y")
     assert adjustment_sets(g, "X", "Y") == (NodeSet(["Z"]),)

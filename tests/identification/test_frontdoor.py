@@ -115,6 +115,25 @@ def test_jeong_and_others_figure_1():
     assert frontdoor_sets(g, "X", "Y", kind="all") == (NodeSet(["A", "B"]),)
 
 
+@pytest.mark.parametrize("nodes", ["XMYVST", "XMYTSV"])
+def test_what_is_dropped_lets_back_door_paths_through(nodes):
+    # V has a back-door path through T; once it is out, its edge to Y is part of a back-door path of S,
+    # whichever of the two edges the search tries first.
+    g = ADMG(
+        [("X", "M"), ("M", "Y"), ("V", "Y"), ("T", "V"), ("T", "Y")],
+        [("X", "Y"), ("S", "V")],
+        nodes=nodes,
+        latent="T",
+    )
+    assert frontdoor_sets(g, "X", "Y", kind="maximal") == (NodeSet(["M"]),)
+
+
+def test_a_minimal_set_blocks_the_back_doors_of_what_blocks_a_back_door():
+    # B is needed to close a back-door path of A, and C to close one of B.
+    g = ADMG.from_string("X -> A -> Y; B -> {A Y}; C -> {B Y Q}; Q -> B; A <-> H; H <-> B")
+    assert frontdoor_sets(g, "X", "Y") == (NodeSet(["A", "B", "C"]),)
+
+
 def test_a_long_chain_needs_no_recursion():
     n_nodes = 4000
     g = ADMG([(i, i + 1) for i in range(n_nodes - 1)], [(0, n_nodes - 1)], nodes=range(n_nodes))

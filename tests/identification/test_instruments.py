@@ -139,6 +139,10 @@ def test_the_classical_instrument_and_what_spoils_it():
     assert instruments(ADMG.from_string("Z; X -> Y; X <-> Y"), "X", "Y") == ()
 
 
+def test_effects_of_the_outcome_are_never_used():
+    assert instruments(DAG.from_string("Y -> D -> Z -> X"), "X", "Y") == ()
+
+
 def test_an_effect_of_a_mediator_is_no_covariate():
     # Given M the instrument would show no effect at all.
     g = ADMG.from_string("Z -> X -> M -> Y; X <-> Y")

@@ -102,6 +102,18 @@ def test_an_error_serves_where_the_variable_does_not():
     check(g, 1)
 
 
+def test_known_edges_make_way_for_others():
+    # With the bow at B, the edges into A cannot be solved together; without D's part, C is unconfounded.
+    g = ADMG.from_string("C -> D -> A; C -> A; D <-> A; E <-> D; B -> A; B <-> A")
+    found = identify_linear(g)
+    assert [str(step) for step in found.steps[1:]] == [
+        "D -> A: cov(E, A) / cov(E, D)",
+        "C -> A: regression of (A less its part due to D) on C",
+    ]
+    assert found.undecided == {("B", "A")}
+    check(g, 2)
+
+
 def verma():
     return ADMG.from_string("A -> B -> C -> D; B <-> D")
 
