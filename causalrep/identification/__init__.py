@@ -39,6 +39,7 @@ from causalrep.identification._linear import LinearIdentification, LinearStep, i
 from causalrep.identification._mediation import MediationCriteria, mediation_criteria
 from causalrep.identification._optimal import OptimalAdjustment, optimal_adjustment
 from causalrep.identification._paths import PathSpecificEffect, path_specific_effect
+from causalrep.identification._programme import Certificate
 from causalrep.identification._quantities import Quantity, QuantityIdentification, identify_quantity
 from causalrep.identification._query import Query, parse_query
 from causalrep.identification._result import Identification
@@ -54,6 +55,7 @@ __all__ = [
     "Bounds",
     "BoundsInterval",
     "BoundsRange",
+    "Certificate",
     "Conflict",
     "CounterfactualIdentification",
     "Dependence",

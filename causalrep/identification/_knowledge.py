@@ -17,7 +17,7 @@ from scipy import sparse
 
 from causalrep.graphs import ADMG
 from causalrep.identification._joint import States
-from causalrep.identification._potential import Event, expand, split
+from causalrep.identification._potential import Event, Potential, expand, split
 from causalrep.identification._response_types import DistrictTypes, Facts
 from causalrep.utils import DataError, PolynomialProgramError
 
@@ -140,9 +140,19 @@ class Knowledge:
         rows = sorted(self.rows[i], key=lambda row: row.vector is not None)
         return [
             "all types",
-            *(f"never {_written(facts)}" for facts in self.excluded[i]),
-            *(f"{row.source}: {_written(row.facts)}" if row.facts else row.source for row in rows),
+            *(f"never {self._written(facts)}" for facts in self.excluded[i]),
+            *(f"{row.source}: {self._written(row.facts)}" if row.facts else row.source for row in rows),
         ]
+
+    def _written(self, facts: Facts) -> str:
+        """Return facts as the event that certain outcomes have certain values."""
+        order = self.graph.topological_order()
+        parts = []
+        for v, inputs, value in sorted(facts, key=lambda fact: order.index(fact[0])):
+            parents = self.graph.parents(v)
+            actions = tuple(zip(parents, inputs, strict=True))
+            parts.append(f"{Potential(v, actions)}={value}")
+        return f"P({', '.join(parts)})"
 
     def n_exact(self, i: int) -> int:
         """Return how many rows of `constraints` no tolerance applies to."""
@@ -191,11 +201,6 @@ class Knowledge:
                 size += abs(scale * whole)
             if abs(rest) > 1e-9 * max(size, 1.0):
                 raise PolynomialProgramError(what, [tuple(self.districts[i]) for i in involved])
-
-
-def _written(facts: Facts) -> str:
-    parts = [f"{v}({', '.join(map(str, inputs))})={value}" for v, inputs, value in facts]
-    return ", ".join(sorted(parts))
 
 
 def _others(factors: list[Unknown], one: Unknown) -> float:
