@@ -232,16 +232,17 @@ def main() -> None:
     parser.add_argument("--peer", help="a Python interpreter that has dowhy")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    tables = {seed: experiment(seed, arguments.n, arguments.peer) for seed in arguments.seeds}
     if arguments.json:
+        tables = {seed: experiment(seed, arguments.n, arguments.peer) for seed in arguments.seeds}
         json.dump(tables, sys.stdout, indent=2)
         return
-    print(f"{'seed':>5}  {'':<10}{'fit CPU s':>10}{'rows/s':>10}{'do':>8}{'counterfactual':>16}")
-    for seed, table in tables.items():
-        for name, row in table.items():
+    print(f"{'seed':>5}  {'':<10}{'fit CPU s':>10}{'rows/s':>10}{'do':>8}{'counterfactual':>16}", flush=True)
+    for seed in arguments.seeds:
+        for name, row in experiment(seed, arguments.n, arguments.peer).items():
             print(
                 f"{seed:>5}  {name:<10}{row['fit']:>10.2f}{row['rate']:>10.0f}{row['do']:>8.4f}"
-                f"{row['counterfactual']:>16.4f}"
+                f"{row['counterfactual']:>16.4f}",
+                flush=True,
             )
 
 

@@ -263,6 +263,16 @@ class Count(Mechanism):
         """Always."""
         return True
 
+    @property
+    def monotone(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def discrete(self) -> bool:
+        """Always."""
+        return True
+
     def mean(self, parents: Mapping[Hashable, Array]) -> Floats:
         """Return the expected count of each row, shape (n,) or () without parents."""
         linear = np.asarray(self.intercept)

@@ -37,6 +37,16 @@ class StateMechanism(Mechanism):
         return True
 
     @property
+    def discrete(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def monotone(self) -> bool:
+        """Whether the coupling is the monotone one: a larger noise never gives an earlier state."""
+        return self.coupling == "monotone"
+
+    @property
     def invertible(self) -> bool:
         """Whether there is no noise to tell; otherwise a state tells only a range of it."""
         return self.deterministic

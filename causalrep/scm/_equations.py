@@ -27,6 +27,7 @@ from causalrep.scm._expressions import (
     names_in,
     quoted,
     replaced,
+    walk,
     written,
 )
 from causalrep.scm._inverse import is_constant, undone, way_to_the_draw
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 __all__ = ["EquationsMixin", "Equation", "as_linear", "equation_text", "mechanisms_from_text"]
 
 _BROUGHT = "noise"
+_KINKED = ("abs", "sign", "floor", "ceil", "round", "relu", "min", "max", "where", "clip", "//", "%")
+_ROUGH = frozenset((*_KINKED, "not", "and", "or", "<", "<=", ">", ">=", "==", "!="))
 
 
 class Equation(Mechanism):
@@ -149,6 +152,23 @@ class Equation(Mechanism):
         if law.name == "Bernoulli":
             return 2
         return len(law.args) if law.name == "Categorical" else None
+
+    @property
+    def monotone(self) -> bool:
+        """Whether there is one draw, and every function round it can be undone."""
+        return self._way is not None
+
+    @property
+    def discrete(self) -> bool:
+        """Whether the equation is a draw from a discrete law."""
+        return isinstance(self.expr, Law) and self.expr.name in ("Bernoulli", "Categorical", "Poisson")
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether no function has kinks or jumps, and no law is discrete."""
+        rough = [node for node in walk(self.expr) if isinstance(node, Apply) and node.function in _ROUGH]
+        laws = {law.name for law in laws_in(self.expr)}
+        return not rough and laws.isdisjoint(("Bernoulli", "Categorical", "Poisson"))
 
     @property
     def blockwise(self) -> bool:

@@ -57,6 +57,16 @@ class Flow(Mechanism):
         """The columns of the encoding."""
         return self.encoding.names
 
+    @property
+    def monotone(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def differentiable(self) -> bool:
+        """Always."""
+        return True
+
     def taken_apart(self) -> dict[str, Any]:
         """Return the arguments of `put_together`: shape and weights."""
         weights = {name: value.numpy() for name, value in self.flow.state_dict().items()}

@@ -64,6 +64,16 @@ class LocationScale(Mechanism):
         known = (getattr(part, "blockwise", False) for part in (self.location, self.log_scale))
         return all(known) and is_plain(self.noise)
 
+    @property
+    def monotone(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether both functions say so of themselves."""
+        return all(getattr(part, "differentiable", False) for part in (self.location, self.log_scale))
+
     def _columns(self, parents: Mapping[Hashable, Array]) -> list[Array]:
         return [parents[name] for name in self._parents]
 
@@ -179,6 +189,16 @@ class PostNonlinear(Mechanism):
     def blockwise(self) -> bool:
         """As the inner mechanism."""
         return self.inner.blockwise
+
+    @property
+    def monotone(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def differentiable(self) -> bool:
+        """As the inner mechanism."""
+        return self.inner.differentiable
 
     def forward(self, parents: Mapping[Hashable, Array], noise: Noise) -> Array:
         """Return the warped value of the inner mechanism."""

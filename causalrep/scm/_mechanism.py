@@ -82,6 +82,36 @@ class Mechanism(ABC):
         return self.invertible or type(self).draw_noise is not Mechanism.draw_noise
 
     @property
+    def monotone(self) -> bool:
+        """Whether the value of a scalar node rises with its noise, or falls with it, whatever the parents."""
+        return False
+
+    @property
+    def discrete(self) -> bool:
+        """Whether the values are labels or counts."""
+        return False
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether the value has a derivative in parents and noise everywhere."""
+        return False
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What can be asked of the mechanism, as names of those of its flags that are true."""
+        flags = (
+            "invertible",
+            "monotone",
+            "has_density",
+            "has_posterior",
+            "differentiable",
+            "discrete",
+            "deterministic",
+            "blockwise",
+        )
+        return frozenset(flag for flag in flags if getattr(self, flag))
+
+    @property
     def blockwise(self) -> bool:
         """Whether rows and their noise may be made in blocks, with the result of all at once.
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from causalrep.scm._distributions import Distribution
+from causalrep.scm._distributions import Bernoulli, Categorical, Distribution, Poisson
 from causalrep.scm._mechanism import Array, Mechanism, Noise, NoiseLaw, draw
 from causalrep.utils import CausalRepError, DataError, GraphError, NotInvertibleError
 
@@ -140,6 +140,21 @@ class Root(Mechanism):
     def blockwise(self) -> bool:
         """Whether the law is one of the library's, of single numbers."""
         return is_plain(self.noise)
+
+    @property
+    def monotone(self) -> bool:
+        """Always: the value is the noise."""
+        return True
+
+    @property
+    def discrete(self) -> bool:
+        """Whether the law is."""
+        return isinstance(self.noise, (Bernoulli, Categorical, Poisson))
+
+    @property
+    def differentiable(self) -> bool:
+        """Unless the law is discrete."""
+        return not self.discrete
 
     def forward(self, parents: Mapping[Hashable, Array], noise: Noise) -> Array:
         """Return the noise itself."""
@@ -293,6 +308,16 @@ class AdditiveNoise(Mechanism):
         return self.noise is not None
 
     @property
+    def monotone(self) -> bool:
+        """Whether noise is added."""
+        return self.noise is not None
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether the function says so of itself."""
+        return bool(getattr(self._call.function, "differentiable", False))
+
+    @property
     def blockwise(self) -> bool:
         """Whether the function says so of itself and the law is one of the library's."""
         known = getattr(self._call.function, "blockwise", False)
@@ -370,6 +395,11 @@ class Linear(AdditiveNoise):
     def blockwise(self) -> bool:
         """Whether the law is one of the library's, of single numbers."""
         return self.noise is None or is_plain(self.noise)
+
+    @property
+    def differentiable(self) -> bool:
+        """Always."""
+        return True
 
     def __repr__(self) -> str:
         return f"Linear({self.coefficients!r}, intercept={self.intercept!r}, noise={self.noise!r})"

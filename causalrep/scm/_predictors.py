@@ -37,6 +37,7 @@ class LinePredictor:
     """A weighted sum of the encoded columns."""
 
     blockwise: ClassVar[bool] = True
+    differentiable: ClassVar[bool] = True
     encoding: Encoding
     weights: Floats
     intercept: float
@@ -56,6 +57,7 @@ class SplinePredictor:
     """Penalised splines of the encoded columns, standardised by `centre` and `spread`."""
 
     blockwise: ClassVar[bool] = True
+    differentiable: ClassVar[bool] = True
     encoding: Encoding
     centre: Floats
     spread: Floats
@@ -76,6 +78,7 @@ class EstimatorPredictor:
     """A fitted regressor of scikit-learn (or one with its interface)."""
 
     blockwise: ClassVar[bool] = False
+    differentiable: ClassVar[bool] = False
     encoding: Encoding
     estimator: Any
 

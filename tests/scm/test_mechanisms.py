@@ -5,7 +5,19 @@
 import numpy as np
 import pytest
 
-from causalrep.scm import AdditiveNoise, Function, Invertible, Linear, Mechanism, Normal, Root, Uniform
+from causalrep.scm import (
+    CPT,
+    AdditiveNoise,
+    Bernoulli,
+    Equation,
+    Function,
+    Invertible,
+    Linear,
+    Mechanism,
+    Normal,
+    Root,
+    Uniform,
+)
 from causalrep.utils import CausalRepError, DataError, GraphError, NotInvertibleError
 
 PARENTS = {"X": np.array([1.0, -2.0, 3.0]), "Z": np.array([0.5, 1.0, -1.0])}
@@ -143,3 +155,38 @@ def test_a_subclass_is_invertible_when_it_says_how():
 def test_contradictory_definitions_are_refused(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+CAPABILITIES = {
+    "root": (Root(Normal()), "invertible monotone has_density has_posterior differentiable blockwise"),
+    "coin": (Root(Bernoulli(0.5)), "invertible monotone has_density has_posterior discrete blockwise"),
+    "line": (
+        Linear({"X": 2.0}, noise=Normal()),
+        "invertible monotone has_density has_posterior differentiable blockwise",
+    ),
+    "function": (Function(lambda X, noise: X + noise, Normal()), ""),
+    "additive": (AdditiveNoise(lambda X: X, Normal()), "invertible monotone has_density has_posterior"),
+    "table": (CPT([[0.1, 0.9], [0.5, 0.5]], ["X"]), "monotone has_density has_posterior discrete blockwise"),
+    "gumbel": (
+        CPT([[0.1, 0.9], [0.5, 0.5]], ["X"], coupling="gumbel"),
+        "has_density has_posterior discrete blockwise",
+    ),
+    "smooth equation": (
+        Equation("exp(X + N(0, 1))"),
+        "invertible monotone has_density has_posterior differentiable blockwise",
+    ),
+    "kinked equation": (
+        Equation("abs(X) + N(0, 1)"),
+        "invertible monotone has_density has_posterior blockwise",
+    ),
+    "discrete equation": (
+        Equation("Bernoulli(sigmoid(X))"),
+        "monotone has_density has_posterior discrete blockwise",
+    ),
+    "two draws": (Equation("N(0, 1) + X * N(0, 1)"), "differentiable"),
+}
+
+
+@pytest.mark.parametrize(("mechanism", "expected"), CAPABILITIES.values(), ids=CAPABILITIES)
+def test_a_mechanism_says_what_can_be_asked_of_it(mechanism, expected):
+    assert mechanism.capabilities == set(expected.split())
