@@ -8,6 +8,7 @@ from causalrep.independence._base import CITest, CITestBatch, CITestResult, CITe
 from causalrep.independence._cmi_knn import CMIKnn
 from causalrep.independence._degenerate_gaussian import DegenerateGaussian
 from causalrep.independence._discrete import ChiSquare, GSquare
+from causalrep.independence._distance_correlation import DistanceCorrelation
 from causalrep.independence._fisherz import FisherZ
 from causalrep.independence._gcm import GCM
 from causalrep.independence._kci import HSIC, KCI
@@ -23,6 +24,7 @@ __all__ = [
     "CMIKnn",
     "ChiSquare",
     "DegenerateGaussian",
+    "DistanceCorrelation",
     "FisherZ",
     "Flag",
     "GSquare",

@@ -8,6 +8,7 @@ from causalrep.independence._base import CITest
 from causalrep.independence._cmi_knn import CMIKnn
 from causalrep.independence._degenerate_gaussian import DegenerateGaussian
 from causalrep.independence._discrete import ChiSquare, GSquare
+from causalrep.independence._distance_correlation import DistanceCorrelation
 from causalrep.independence._fisherz import FisherZ
 from causalrep.independence._gcm import GCM
 from causalrep.independence._kci import HSIC, KCI
@@ -20,6 +21,7 @@ TESTS: dict[str, Callable[[], CITest]] = {
     "chisquare": ChiSquare,
     "cmiknn": CMIKnn,
     "degenerate_gaussian": DegenerateGaussian,
+    "distance_correlation": DistanceCorrelation,
     "fisherz": FisherZ,
     "gcm": GCM,
     "gsquare": GSquare,
