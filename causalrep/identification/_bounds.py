@@ -22,8 +22,11 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from causalrep.graphs import ADMG, DAG
+import networkx as nx
+
+from causalrep.graphs import ADMG, DAG, Graph
 from causalrep.identification._bounds_interval import BoundsInterval, resampled_interval
+from causalrep.identification._door import directed
 from causalrep.identification._joint import States, read_joints
 from causalrep.identification._problem import Problem, is_sharp
 from causalrep.identification._programme import Certificate, Solution
@@ -154,7 +157,7 @@ class Bounds:
 
 
 def bounds(
-    graph: DAG | ADMG,
+    g: Graph | nx.DiGraph,
     query: str | Query,
     table: Any = None,
     *,
@@ -175,7 +178,7 @@ def bounds(
 
     Parameters
     ----------
-    graph : DAG or ADMG
+    g : DAG, ADMG or networkx.DiGraph
         The causal graph; its latent nodes may have any number of states.
     query : str or Query
         ``"ATE"``, ``"ATT"``, ``"ATC"``, ``"CDE"``, ``"NDE"``, ``"NIE"``, ``"PN"``, ``"PS"`` or ``"PNS"``,
@@ -209,6 +212,8 @@ def bounds(
 
     Raises
     ------
+    GraphError
+        If `g` is of another type.
     DataError
         If a table is no distribution, lacks an observed node, contradicts what the experiment set, or if
         no model on the graph gives the tables.
@@ -245,6 +250,7 @@ def bounds(
     >>> round(b.lower, 3), round(b.upper, 3)
     (0.0, 0.7)
     """
+    graph = directed(g, "`bounds`")
     problem = make_problem(
         graph,
         query,

@@ -18,11 +18,13 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import networkx as nx
 import numpy as np
 
 from causalrep.graphs import Graph
 from causalrep.graphs._node_set import in_order
 from causalrep.identification._counterfactual import CounterfactualIdentification
+from causalrep.identification._door import as_graph
 from causalrep.identification._expression import FREE, ONE, Expression, Variable, difference, fraction
 from causalrep.identification._identify import identify
 from causalrep.identification._potential import Event, Potential
@@ -111,7 +113,7 @@ class QuantityIdentification(CounterfactualIdentification):
 
 
 def identify_quantity(
-    g: Graph,
+    g: Graph | nx.DiGraph,
     name: str,
     treatment: Hashable,
     outcome: Any,
@@ -127,7 +129,7 @@ def identify_quantity(
 
     Parameters
     ----------
-    g : DAG, ADMG or another type of graph
+    g : DAG, ADMG, another type of graph, or networkx.DiGraph
         As for `identify`.
     name : {"ATE", "CATE", "ATT", "ATC", "CDE", "NDE", "NIE", "PN", "PS", "PNS"}
         The quantity.
@@ -178,6 +180,7 @@ def identify_quantity(
     >>> str(identify_quantity(g, "PN", "X", "Y", assumptions=["monotone"]).estimand)
     '1 - P(Y=1 | X=0) / P(Y=1 | X=1)'
     """
+    g = as_graph(g)
     names = (*EFFECTS, *CAUSES)
     if name not in names:
         raise UnknownNameError(name, names, what="`name`")

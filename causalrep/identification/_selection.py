@@ -20,9 +20,12 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
-from causalrep.graphs import ADMG, DAG, NodeSet
+import networkx as nx
+
+from causalrep.graphs import ADMG, DAG, Graph, NodeSet
 from causalrep.identification._derive import separation
 from causalrep.identification._domains import PopulationIdentification, read_distribution
+from causalrep.identification._door import directed
 from causalrep.identification._expression import (
     Expression,
     Probability,
@@ -115,7 +118,7 @@ class Dependence:
 
 
 def recover(
-    g: DAG | ADMG, query: str | Query, selected: Hashable, *, available: Iterable[str] = ()
+    g: Graph | nx.DiGraph, query: str | Query, selected: Hashable, *, available: Iterable[str] = ()
 ) -> PopulationIdentification:
     """Return whether, and how, data on the selected answer a question about everyone.
 
@@ -123,7 +126,7 @@ def recover(
 
     Parameters
     ----------
-    g : DAG or ADMG
+    g : DAG, ADMG or networkx.DiGraph
         The causal graph; edges into `selected` say what being in the data depends on.
     query : str or Query
         A question such as ``"P(Y | X)"`` or ``"P(Y | do(X), Z)"``.
@@ -142,7 +145,7 @@ def recover(
     Raises
     ------
     GraphError
-        If the query is about several worlds, or names `selected`.
+        If `g` is of another type, the query is about several worlds, or names `selected`.
     UnknownNameError
         If a node does not exist.
 
@@ -168,14 +171,15 @@ def recover(
     >>> recover(g, "P(Y | do(X))", "S").identifiable
     False
     """
-    masks = mask_graph(g)
+    graph = directed(g, "`recover`")
+    masks = mask_graph(graph)
     asked = as_query(query)
     if asked.is_counterfactual:
         raise GraphError(f"`recover` takes a question about one world, got {asked}")
     selection = masks.mask([selected], "`selected`")
     if masks.mask(asked.names(), "the query") & selection:
         raise GraphError(f"the query must not name the selection node, got {selected!r}")
-    return _Recovery(g, asked, masks, selection, tuple(available)).solve()
+    return _Recovery(graph, asked, masks, selection, tuple(available)).solve()
 
 
 class _SelectedSimplifier(Simplifier):

@@ -18,9 +18,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from causalrep.graphs import ADMG, DAG, NodeSet
+import networkx as nx
+
+from causalrep.graphs import ADMG, DAG, Graph, NodeSet
 from causalrep.identification._derive import conditional_steps, simplification_step, solution_steps
 from causalrep.identification._domains import PopulationIdentification, read_distribution
+from causalrep.identification._door import directed
 from causalrep.identification._expression import Expression, fraction, probability, product, total
 from causalrep.identification._id import Component, Solution, Source, exchange, identify_district
 from causalrep.identification._masks import MaskGraph, mask_graph
@@ -88,7 +91,7 @@ def _list(nodes: Iterable[Hashable]) -> str:
 
 
 def transport(
-    g: DAG | ADMG,
+    g: Graph | nx.DiGraph,
     query: str | Query,
     selection: Iterable[Hashable] | Mapping[str, Iterable[Hashable]],
     *,
@@ -101,7 +104,7 @@ def transport(
 
     Parameters
     ----------
-    g : DAG or ADMG
+    g : DAG, ADMG or networkx.DiGraph
         The causal graph.
     query : str or Query
         The effect in the target, such as ``"P(Y | do(X))"`` or ``"P(Y | do(X), Z)"``.
@@ -123,7 +126,8 @@ def transport(
     Raises
     ------
     GraphError
-        If the query is about several worlds, or a population is named that `selection` does not name.
+        If `g` is of another type, the query is about several worlds, or a population is named that
+        `selection` does not name.
     UnknownNameError
         If a node does not exist.
 
@@ -152,15 +156,16 @@ def transport(
     >>> transport(g, "P(Y | do(X))", selection=["Y"]).identifiable
     False
     """
-    masks = mask_graph(g)
+    graph = directed(g, "`transport`")
+    masks = mask_graph(graph)
     asked = as_query(query)
     if asked.is_counterfactual:
         raise GraphError(f"`transport` takes a question about one world, got {asked}")
     masks.mask(asked.names(), "the query")
-    marked = {name: masks.mask(nodes, "`selection`") for name, nodes in _by_source(g, selection).items()}
+    marked = {name: masks.mask(nodes, "`selection`") for name, nodes in _by_source(graph, selection).items()}
     treatment = masks.mask((name for name, _ in asked.do), "the query")
     sources = _sources(masks, marked, treatment, available)
-    return _Transport(g, asked, masks, marked, sources).solve()
+    return _Transport(graph, asked, masks, marked, sources).solve()
 
 
 def _by_source(

@@ -2,6 +2,7 @@
 
 from itertools import product
 
+import networkx as nx
 import numpy as np
 import pytest
 
@@ -9,6 +10,7 @@ from causalrep.graphs import ADMG, DAG
 from causalrep.identification import bounds
 from causalrep.utils import (
     DataError,
+    GraphError,
     ImpossibleEvidenceError,
     PolynomialProgramError,
     UnknownNameError,
@@ -339,6 +341,13 @@ def test_the_instrumental_inequality_is_noticed():
     table = {"Z": [0, 1], "X": [0, 0], "Y": [0, 1], "p": [0.5, 0.5]}
     with pytest.raises(DataError, match="no model on the graph"):
         bounds(IV, "ATE", table, states={"X": [0, 1]}, **XY)
+
+
+def test_graphs_of_other_kinds():
+    twin = nx.DiGraph([("X", "Y")])
+    assert bounds(twin, "ATE", TABLE, **XY).width == pytest.approx(0, abs=1e-9)
+    with pytest.raises(GraphError, match="type DAG or ADMG, got CPDAG"):
+        bounds(DAG([("X", "Y")]).to_cpdag(), "ATE", TABLE, **XY)
 
 
 def test_an_impossible_condition_is_refused():
