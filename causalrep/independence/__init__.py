@@ -14,6 +14,7 @@ from causalrep.independence._gcm import GCM
 from causalrep.independence._kci import HSIC, KCI
 from causalrep.independence._oracle import Oracle
 from causalrep.independence._polynomial import PolynomialGCM
+from causalrep.independence._pooled import Pooled
 from causalrep.independence._rcit import RCIT
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "RCIT",
     "Oracle",
     "PolynomialGCM",
+    "Pooled",
 ]
