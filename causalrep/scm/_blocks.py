@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalrep.scm._arrays import forwarded
-from causalrep.scm._interventions import Fixed
+from causalrep.scm._interventions import Fixed, Shifted
 from causalrep.scm._mechanism import Array, Mechanism
+from causalrep.scm._plan import Plan
 from causalrep.utils import DataError, RandomState, as_seed, keyed_generator
 
 if TYPE_CHECKING:
@@ -23,7 +24,15 @@ if TYPE_CHECKING:
 
     from causalrep.graphs import DAG
 
-__all__ = ["BLOCK", "StreamMixin", "are_blockwise", "as_frame", "filled", "rows_of_blocks"]
+__all__ = [
+    "BLOCK",
+    "StreamMixin",
+    "are_blockwise",
+    "as_frame",
+    "filled",
+    "imagined_in_blocks",
+    "rows_of_blocks",
+]
 
 BLOCK = 16_384  # 128 kB a column of doubles
 
@@ -58,6 +67,57 @@ def rows_of_blocks(
             seen = {parent: values[parent] for parent in parents[node]}
             values[node] = forwarded(mechanism, node, seen, noise, m)
         yield rows, values
+
+
+def imagined_in_blocks(
+    plan: Plan,
+    own: Mapping[Hashable, Mechanism],
+    own_parents: Mapping[Hashable, Sequence[Hashable]],
+    world: Mapping[Hashable, Mechanism],
+    world_parents: Mapping[Hashable, Sequence[Hashable]],
+    values: Mapping[Hashable, Array],
+    generators: Mapping[Hashable, np.random.Generator],
+) -> dict[Hashable, NDArray[Any]]:
+    """Return the columns that a plan computes: abduction, action, prediction, block after block."""
+
+    def blocks() -> Iterator[tuple[slice, dict[Hashable, Array]]]:
+        n = len(next(iter(values.values())))
+        for start in range(0, n, BLOCK):
+            rows = slice(start, min(start + BLOCK, n))
+            seen = {name: column[rows] for name, column in values.items()}
+            yield rows, _imagined(plan, own, own_parents, world, world_parents, seen, generators, rows)
+
+    return filled(plan.order, blocks(), len(next(iter(values.values()))))
+
+
+def _imagined(
+    plan: Plan,
+    own: Mapping[Hashable, Mechanism],
+    own_parents: Mapping[Hashable, Sequence[Hashable]],
+    world: Mapping[Hashable, Mechanism],
+    world_parents: Mapping[Hashable, Sequence[Hashable]],
+    seen: Mapping[Hashable, Array],
+    generators: Mapping[Hashable, np.random.Generator],
+    rows: slice,
+) -> dict[Hashable, Array]:
+    size = rows.stop - rows.start
+    new = dict(seen)
+    for node in plan.order:
+        mechanism = world[node]
+        if isinstance(mechanism, Fixed):
+            new[node] = np.asarray(mechanism.value)[rows]
+        elif node in plan.moved and isinstance(mechanism, Shifted):
+            new[node] = mechanism.move(seen[node])
+        else:
+            if node in generators:
+                noise = mechanism.sample_noise(size, generators[node])
+            elif own[node].deterministic:
+                noise = {}
+            else:
+                noise = own[node].abduct({name: seen[name] for name in own_parents[node]}, seen[node])
+            there = {name: new[name] for name in world_parents[node]}
+            new[node] = forwarded(mechanism, node, there, noise, size)
+    return new
 
 
 def as_frame(columns: Mapping[Hashable, NDArray[Any]]) -> pd.DataFrame:

@@ -48,6 +48,24 @@ class Evidence:
                 f"it has: {', '.join(map(repr, self.values))}"
             )
 
+    @property
+    def is_pandas(self) -> bool:
+        """Whether the rows came in a pandas frame, all of one number or label each."""
+        return type(self.container).__module__.split(".")[0] == "pandas"
+
+    def with_fresh(self, changed: Mapping[Hashable, Array], dropped: Set[Hashable]) -> Any:
+        """Return the pandas frame with `changed` columns, which nobody else holds; no column is copied."""
+        import pandas as pd
+
+        columns = {name: self.container[name] for name in self.container.columns if name not in dropped}
+        columns |= {
+            node: pd.Series(value, index=self.container.index, copy=False) for node, value in changed.items()
+        }
+        frame = pd.DataFrame(columns, index=self.container.index, copy=False)
+        frame.columns.name = self.container.columns.name
+        frame.attrs = dict(self.container.attrs)
+        return frame
+
     def rebuild(
         self, changed: Mapping[Hashable, Array], dropped: Set[Hashable], noise: Mapping[Hashable, Noise]
     ) -> Any:

@@ -148,6 +148,11 @@ class Shifted(Altered):
     def __repr__(self) -> str:
         return f"Shifted({self.mechanism!r}, {self.delta!r})"
 
+    @property
+    def blockwise(self) -> bool:
+        """As the mechanism, if all rows move alike."""
+        return self.mechanism.blockwise and not getattr(self.delta, "shape", ())
+
     def move(self, value: Array) -> Array:
         """Return what the shift makes of the mechanism's own value."""
         return value + self.delta

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Self
 
 import networkx as nx
@@ -29,7 +30,15 @@ import numpy as np
 
 from causalrep.graphs import DAG
 from causalrep.scm._arrays import forwarded, is_numpy, noise_rows
-from causalrep.scm._blocks import BLOCK, StreamMixin, are_blockwise, as_frame, filled, rows_of_blocks
+from causalrep.scm._blocks import (
+    BLOCK,
+    StreamMixin,
+    are_blockwise,
+    as_frame,
+    filled,
+    imagined_in_blocks,
+    rows_of_blocks,
+)
 from causalrep.scm._build import check_agreement, collect_mechanisms, rewired, with_latent
 from causalrep.scm._check import CheckMixin
 from causalrep.scm._correlation import CorrelatedNoise
@@ -594,6 +603,21 @@ class SCM(
         """Abduct what the plan replays, act, and predict in the world."""
         plan.check(evidence)
         mechanisms = world._for_rows(plan.order, evidence.n, evidence.values.get)
+        if not known and self._in_blocks(plan, evidence, mechanisms):
+            # what is refused, is refused below, where rows have their numbers
+            with suppress(CausalRepError):
+                seed = as_seed(random_state) if plan.acted else 0
+                drawing = {node: keyed_generator(seed, "do", node) for node in plan.acted}
+                columns = imagined_in_blocks(
+                    plan,
+                    self._mechanisms,
+                    self._parents,
+                    mechanisms,
+                    world._parents,
+                    evidence.values,
+                    drawing,
+                )
+                return evidence.with_fresh(columns, plan.dropped)
         used = self._abducted(plan.replayed, evidence, known)
         if plan.acted:
             seed = as_seed(random_state)
@@ -609,6 +633,19 @@ class SCM(
         foreign = plan.targets.union(plan.dropped, self.interventions)
         kept = {node: part for node, part in {**known, **used}.items() if node not in foreign}
         return evidence.rebuild({node: values[node] for node in plan.order}, plan.dropped, kept)
+
+    def _in_blocks(self, plan: Plan, evidence: Evidence, mechanisms: Mapping[Hashable, Mechanism]) -> bool:
+        """Say whether a counterfactual of many rows of a frame can be computed block by block."""
+        own = {node: self._mechanisms[node] for node in plan.replayed}
+        return (
+            evidence.n > BLOCK
+            and evidence.is_pandas
+            and not self.interventions
+            and plan.order != ()
+            and are_blockwise(mechanisms)
+            and all(m.blockwise and m.invertible for m in own.values())
+            and all(name in evidence.values for node in own for name in (node, *self._parents[node]))
+        )
 
     def log_prob(self, observed: Any) -> Array:
         """Return the log density of observed rows: the sum over nodes, given their parents.

@@ -26,7 +26,7 @@ from causalrep.scm import (
     Uniform,
 )
 from causalrep.scm._blocks import BLOCK, are_blockwise
-from causalrep.utils import keyed_generator
+from causalrep.utils import ImpossibleEvidenceError, keyed_generator
 
 LAWS = [
     Normal(),
@@ -122,3 +122,49 @@ def test_chunks_of_interventions_per_row_and_wanted_nodes():
     parts = list(model().do(X=doses).stream(1000, chunk=300, random_state=0, nodes=["Z"]))
     whole = model().do(X=doses).sample(1000, 0, ["Z"])
     pd.testing.assert_frame_equal(pd.concat(parts), whole, check_index_type=False)
+
+
+@pytest.mark.parametrize(
+    ("do", "shift"),
+    [
+        ({"X": 0.3}, {}),
+        ({"X": np.linspace(-1, 1, BLOCK + 9)}, {}),
+        ({"Z": Laplace(0, 1)}, {"X": 0.5}),
+        ({}, {"Z": 0.25}),
+        ({}, {"Z": np.linspace(0, 1, BLOCK + 9)}),
+    ],
+)
+def test_counterfactuals_in_blocks_are_those_of_whole_columns(do, shift):
+    scm = SCM.from_equations(
+        "X = N(0, 1); Z = 2*X + Laplace(0, 1); Y = exp((Z + N(0, 1))/4); W = Y * X; V = W + N(0, 1)"
+    )
+    frame = scm.sample(BLOCK + 9, 1)
+    frame.index = frame.index[::-1] + 5
+    frame["ward"] = "B"
+    blocks = scm.counterfactual(frame, do, shift=shift, random_state=2)
+    whole = scm.counterfactual(
+        {name: frame[name].to_numpy() for name in "XZYWV"}, do, shift=shift, random_state=2
+    )
+    assert list(blocks.columns) == list(frame.columns)
+    assert blocks.index.equals(frame.index)
+    for name in "XZYWV":
+        np.testing.assert_allclose(blocks[name], whole[name], rtol=1e-12, atol=1e-12)
+    assert (blocks["ward"] == "B").all()
+
+
+def test_frames_made_in_blocks_share_no_memory_with_what_was_given():
+    scm = SCM.from_equations("X = N(0, 1); Y = X + N(0, 1); Z = N(0, 1)")
+    frame, doses = scm.sample(BLOCK + 1, 1), np.zeros(BLOCK + 1)
+    before = frame.copy(deep=True)
+    imagined = scm.counterfactual(frame, {"X": doses})
+    imagined.loc[0, ["X", "Y", "Z"]] = 99.0
+    assert doses[0] == 0
+    pd.testing.assert_frame_equal(frame, before)
+
+
+def test_impossible_values_are_named_by_their_row_in_blocks_too():
+    scm = SCM.from_equations("X = N(0, 1); Y = exp(X + N(0, 1))")
+    frame = scm.sample(2 * BLOCK, 1)
+    frame.loc[BLOCK + 3, "Y"] = -1.0
+    with pytest.raises(ImpossibleEvidenceError, match=f"the first of them {BLOCK + 3}"):
+        scm.counterfactual(frame, {"X": 0.0})
