@@ -1,5 +1,6 @@
 """Causal graphs from data: search algorithms as scikit-learn estimators with a ``graph_``."""
 
+from causalrep.discovery._bootstrap import Bootstrap
 from causalrep.discovery._causallearn import CausalLearn
 from causalrep.discovery._constraint_search import ConflictWarning
 from causalrep.discovery._fci import FCI
@@ -8,4 +9,13 @@ from causalrep.discovery._orientation import Conflict
 from causalrep.discovery._pc import PC
 from causalrep.discovery._separating_sets import SeparatingSets
 
-__all__ = ["FCI", "PC", "CausalLearn", "Conflict", "ConflictWarning", "Knowledge", "SeparatingSets"]
+__all__ = [
+    "FCI",
+    "PC",
+    "Bootstrap",
+    "CausalLearn",
+    "Conflict",
+    "ConflictWarning",
+    "Knowledge",
+    "SeparatingSets",
+]
