@@ -95,31 +95,34 @@ def test_named_diagrams(graph, query, marked, strategy):
 
 
 def random_diagram(chance, n_sources):
+    """Treatment first, outcome last, confounded: the target's own data seldom tell the effect."""
     nodes = [f"V{i}" for i in range(chance.choice([3, 4, 4]))]
     pairs = list(combinations(nodes, 2))
-    directed = [pair for pair in pairs if chance.random() < 0.6]
-    graph = ADMG(directed, [pair for pair in pairs if chance.random() < 0.3], nodes=nodes)
+    directed = [pair for pair in pairs if chance.random() < 0.7]
+    bidirected = [p for p in pairs if p == (nodes[0], nodes[-1]) or chance.random() < 0.3]
     names = ["a", "b"][:n_sources] if n_sources > 1 else [""]
-    return graph, {name: [v for v in nodes if chance.random() < 0.3] for name in names}
+    marked = {name: [v for v in nodes if chance.random() < 0.3] for name in names}
+    return ADMG(directed, bidirected, nodes=nodes), marked
 
 
-@pytest.mark.parametrize("block", range(6))
+@pytest.mark.parametrize("block", range(3))
 def test_random_diagrams(block):
-    verdicts = []
-    for seed in range(15 * block, 15 * block + 15):
+    strategies = []
+    for seed in range(40 * block, 40 * block + 40):
         chance = random.Random(seed)
         graph, selection = random_diagram(chance, 1 + seed % 2)
-        *_, x, y = chance.sample(graph.nodes, len(graph))
-        z = [v for v in graph.nodes if v not in (x, y) and chance.random() < 0.2]
-        query = f"P({y}=1 | {', '.join([f'do({x}=1)', *(f'{v}=0' for v in z)])})"
+        x, *between, y = graph.nodes
+        known = [f"{v}=0" for v in between if chance.random() < 0.1]
+        query = f"P({y}=1 | {', '.join([f'do({x}=1)', *known])})"
         r = transport(graph, query, selection if seed % 2 else selection[""])
-        verdicts.append(r.identifiable)
+        strategies.append(r.strategy if r.identifiable else "none")
         if r.identifiable:
             for twin in (0, 1):
                 check(r, query, populations(graph, selection, 2 * seed + twin), [x])
         else:
             assert r.witness.verify()
-    assert any(verdicts)
+    assert strategies.count("none") < 25
+    assert {"direct", "transport"} <= set(strategies)
 
 
 def test_a_formula_reads_as_in_the_paper():
