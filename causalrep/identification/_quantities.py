@@ -160,7 +160,7 @@ def identify_quantity(
     UnknownNameError
         If a name does not exist.
     GraphError
-        If an argument that the quantity needs is missing.
+        If an argument that the quantity needs is missing, or treatment and outcome are one node.
 
     References
     ----------
@@ -191,6 +191,8 @@ def identify_quantity(
     for label, argument in ((treatment, "`treatment`"), (node, "`outcome`")):
         if label not in g:
             raise UnknownNameError(label, g.nodes, what=argument)
+    if treatment == node:
+        raise GraphError(f"`treatment` and `outcome` must differ, got {node!r} for both")
     asked = _Asked(g, name, treatment, node, treated, control, event, available)
     if name in CAUSES:
         return asked.cause(monotone="monotone" in assumptions)

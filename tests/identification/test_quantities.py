@@ -126,6 +126,7 @@ def test_identify_knows_the_names():
         (("ATE", "Q", "Y"), {}, UnknownNameError),
         (("ATE", "X", "Q"), {}, UnknownNameError),
         (("ATE", "X", "Y"), {"assumptions": ["linear"]}, UnknownNameError),
+        (("ATE", "X", "X"), {}, GraphError),
         (("CDE", "X", "Y"), {}, GraphError),
         (("CATE", "X", "Y"), {}, GraphError),
         (("NDE", "X", "Y"), {"mediators": "W"}, GraphError),
