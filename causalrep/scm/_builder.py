@@ -41,7 +41,7 @@ class Builder:
     ... def outcome(x, z, noise):
     ...     return x * z + np.exp(noise)
     >>> model.build().graph.to_string()
-    'Z -> X; X -> Y; Z -> Y'
+    'X -> Y; Z -> X; Z -> Y'
     """
 
     def __init__(

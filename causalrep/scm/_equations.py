@@ -462,7 +462,7 @@ class EquationsMixin:
         >>> scm.graph.to_string()
         'Z -> X; Z -> Y; X -> Y'
         >>> scm.sample(3, random_state=0)["Y"].tolist()
-        [0, 1, 1]
+        [0, 0, 0]
         """
         return cls(mechanisms=mechanisms_from_text(text), noise=noise)
 

@@ -43,8 +43,8 @@ class Smoothed(Distribution):
     >>> import numpy as np
     >>> from causalrep.scm import Smoothed
     >>> law = Smoothed.of(np.random.default_rng(0).normal(2.0, 1.0, 5000))
-    >>> round(law.mean, 1), float(law.cdf(2.0).round(1)), float(law.log_prob([2.0])[0].round(1))
-    (2.0, 0.5, -0.9)
+    >>> round(law.mean, 1), float(law.cdf(2.0).round(1)), bool(abs(law.log_prob([2.0])[0] + 0.92) < 0.1)
+    (2.0, 0.5, True)
     """
 
     edges: Floats
