@@ -233,8 +233,8 @@ class Bootstrap(BaseEstimator):  # type: ignore[misc]
         >>> from causalrep.discovery import PC, Bootstrap
         >>> X = np.random.default_rng(0).normal(size=(200, 6))
         >>> stable = Bootstrap(PC(alpha=0.05), n_replicates=20, kind="subsample").fit(X)
-        >>> stable.error_bound(0.8) == stable.n_selected_**2 / (0.6 * 15)
-        True
+        >>> round(stable.n_selected_, 2), round(stable.error_bound(0.8), 2)
+        (0.4, 0.02)
         """
         check_is_fitted(self)
         _check_share(threshold, "threshold", closed=True)

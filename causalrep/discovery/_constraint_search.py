@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Hashable
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +46,6 @@ class ConstraintSearch(BaseEstimator):  # type: ignore[misc]
     max_cond: int | None
     collider_rule: str
     device: Any
-    _rules: ClassVar[tuple[str, ...]] = RULES
     _names: tuple[Hashable, ...]
     _skeleton: Skeleton
 
@@ -57,8 +56,8 @@ class ConstraintSearch(BaseEstimator):  # type: ignore[misc]
             not isinstance(self.max_cond, (int, np.integer)) or self.max_cond < 0
         ):
             raise DataError(f"`max_cond` must be a non-negative integer or None, got {self.max_cond!r}")
-        if self.collider_rule not in self._rules:
-            raise UnknownNameError(self.collider_rule, self._rules, what="`collider_rule`")
+        if self.collider_rule not in RULES:
+            raise UnknownNameError(self.collider_rule, RULES, what="`collider_rule`")
         checked_knowledge(self.knowledge)
 
     def _fitted_test(self, X: Any) -> tuple[CITest, tuple[Hashable, ...], tuple[Hashable, ...]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from causalrep.discovery._constraint_search import ConstraintSearch
 from causalrep.discovery._knowledge import Constraints, Knowledge
 from causalrep.discovery._marks import PagDraft
-from causalrep.discovery._orientation import RULES, Conflict, find_evidence
+from causalrep.discovery._orientation import Conflict, find_evidence
 from causalrep.discovery._search import CanonicalTest, Questions
 from causalrep.discovery._skeleton import Skeleton, find_skeleton, prune
 from causalrep.graphs import PAG
@@ -46,8 +46,8 @@ class FCI(ConstraintSearch):
     max_cond : int, default=None
         Largest size of a conditioning set; with it the result keeps its arrowheads, and may have edges too
         many (the anytime FCI algorithm).
-    collider_rule : {"max_p", "standard"}, default="max_p"
-        Which set decides about a triple, as for `PC`.
+    collider_rule : {"max_p", "standard", "conservative", "majority"}, default="max_p"
+        What decides about a triple, as for `PC`.
     selection : bool, default=False
         Whether the rows may have been selected by variables that others cause, so that edges can be
         undirected (rules R5 to R7).
@@ -77,6 +77,8 @@ class FCI(ConstraintSearch):
         For how many ends of pairs `max_pds` left out the second round.
     conflicts_ : tuple of Conflict
         What the data say and the graph does not.
+    ambiguous_ : tuple of (hashable, hashable, hashable)
+        The triples (end, middle, end) that the collider rule leaves open; nothing is concluded from them.
     n_features_in_ : int
         Number of variables.
     feature_names_in_ : array of shape (n_features,), object
@@ -117,8 +119,6 @@ class FCI(ConstraintSearch):
     PAG.from_string('A o-> X; B; X <-> Y; B o-> Y')
     """
 
-    _rules = RULES[:2]
-
     def __init__(
         self,
         test: str | CITest = "fisherz",
@@ -126,7 +126,7 @@ class FCI(ConstraintSearch):
         alpha: float = 0.01,
         knowledge: Knowledge | None = None,
         max_cond: int | None = None,
-        collider_rule: Literal["max_p", "standard"] = "max_p",
+        collider_rule: Literal["max_p", "standard", "conservative", "majority"] = "max_p",
         selection: bool = False,
         max_pds: int | None = None,
         device: Any = None,
@@ -172,6 +172,7 @@ class FCI(ConstraintSearch):
         draft.apply_rules(selection=bool(self.selection))
         self.graph_: PAG = draft.graph(shown)
         self.conflicts_: tuple[Conflict, ...] = tuple(draft.conflicts)
+        self.ambiguous_ = tuple(tuple(self._names[k] for k in triple) for triple in draft.ambiguous)
         self._skeleton = skeleton
         self._publish(shown)
         self.n_tests_ = sum(skeleton.n_tests) + n_more

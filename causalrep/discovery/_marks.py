@@ -77,10 +77,12 @@ class PagDraft:
 
     def apply_rules(self, *, selection: bool) -> None:
         """Apply the rules R1 to R10; R5 to R7 only with `selection`."""
-        apply_rules(self.marks, self._separates, selection=selection)
+        open_triples = frozenset(way for triple in self.ambiguous for way in (triple, triple[::-1]))
+        apply_rules(self.marks, self._separates, selection=selection, open_triples=open_triples)
 
-    def _separates(self, a: int, c: int, b: int) -> bool:
-        return b in self._separating.get((min(a, c), max(a, c)), ())
+    def _separates(self, a: int, c: int, b: int) -> bool | None:
+        pair = min(a, c), max(a, c)
+        return None if b in self._unsure.get(pair, ()) else b in self._separating.get(pair, ())
 
     def graph(self, nodes: Sequence[Hashable]) -> PAG:
         """Return the PAG on nodes in this order.

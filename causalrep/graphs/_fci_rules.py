@@ -31,8 +31,8 @@ __all__ = ["Marks", "apply_rules", "circles_on", "marks_of", "orient_colliders",
 #: ``marks[i][j]`` is the mark at j of the edge between i and j.
 Marks = list[dict[int, int]]
 
-#: Whether the third node is in the set that separates the first two.
-Oracle = Callable[[int, int, int], bool]
+#: Whether the third node is in the set that separates the first two; ``None`` where that is not known.
+Oracle = Callable[[int, int, int], bool | None]
 
 #: What a rule says: marks to set as (i, j, mark at j).
 Decision = list[tuple[int, int, int]]
@@ -78,7 +78,13 @@ def orient_colliders(marks: Marks, separates: Oracle) -> int:
     return n_colliders
 
 
-def apply_rules(marks: Marks, separates: Oracle, *, selection: bool = True) -> Counter[str]:
+def apply_rules(
+    marks: Marks,
+    separates: Oracle,
+    *,
+    selection: bool = True,
+    open_triples: frozenset[tuple[int, int, int]] = frozenset(),
+) -> Counter[str]:
     """Apply R1 to R10 until none fires.
 
     Parameters
@@ -89,13 +95,16 @@ def apply_rules(marks: Marks, separates: Oracle, *, selection: bool = True) -> C
         ``separates(a, c, b)`` tells whether b is in the set that separates a and c; asked by R4 only.
     selection : bool
         Whether edges can be undirected: without it R5 to R7, of which only R5 can begin, are left out.
+    open_triples : frozenset of (int, int, int)
+        Unshielded triples (end, middle, end), both ways round, of which it is not known whether they are
+        colliders: no rule takes them for either.
 
     Returns
     -------
     Counter
         How often each rule fired.
     """
-    rules = _Rules(marks, separates)
+    rules = _Rules(marks, separates, open_triples)
     fired: Counter[str] = Counter()
     tiers = [("R1", "R2", "R3"), ("R4",), ("R5",), ("R6", "R7"), ("R8",), ("R9", "R10")]
     if not selection:
@@ -122,9 +131,12 @@ def _set(marks: Marks, decision: Decision) -> list[int]:
 class _Rules:
     """Each rule looks at one circle, at b on the edge between a and b, and says what it becomes."""
 
-    def __init__(self, marks: Marks, separates: Oracle) -> None:
+    def __init__(
+        self, marks: Marks, separates: Oracle, open_triples: frozenset[tuple[int, int, int]]
+    ) -> None:
         self.marks = marks
         self.separates = separates
+        self.open_triples = open_triples
         self._cyclic: set[int] = set()
         self._n_changes = 0
         self._reached: dict[tuple[int, int], tuple[int, bytearray]] = {}
@@ -173,9 +185,16 @@ class _Rules:
         """Return whether the edge may turn out to be i -> j."""
         return self.marks[j][i] != ARROW and self.marks[i][j] != TAIL
 
+    def _passes(self, a: int, b: int, c: int) -> bool:
+        """Return whether a and c, neighbours of b, are not adjacent and b is known to be no collider.
+
+        What R0 left without arrowheads is none, but for the triples that it left open.
+        """
+        return c not in self.marks[a] and (a, b, c) not in self.open_triples
+
     def _r1(self, a: int, b: int) -> Decision:
         """Apply R1: c *-> b o-* a with a and c not adjacent: b -> a."""
-        if any(c != a and c not in self.marks[a] for c in self._into(b)):
+        if any(c != a and self._passes(c, b, a) for c in self._into(b)):
             return [(a, b, TAIL), (b, a, ARROW)]
         return []
 
@@ -189,7 +208,7 @@ class _Rules:
     def _r3(self, a: int, b: int) -> Decision:
         """Apply R3: c *-> b <-* d, c *-o a o-* d, with c and d not adjacent: a *-> b."""
         spokes = [c for c in self._into(b) if self.marks[c].get(a) == CIRCLE]
-        if any(d not in self.marks[c] for c, d in combinations(spokes, 2)):
+        if any(self._passes(c, a, d) for c, d in combinations(spokes, 2)):
             return [(a, b, ARROW)]
         return []
 
@@ -207,10 +226,12 @@ class _Rules:
                     if q in (a, b) or q in came_from:
                         continue
                     if q not in marks[a]:
-                        if self.separates(q, a, b):
+                        inside = self.separates(q, a, b)
+                        if inside:
                             return [(a, b, TAIL), (b, a, ARROW)]
-                        return [(a, b, ARROW), (b, a, ARROW), (v, b, ARROW)]
-                    if self._points(q, a) and marks[node][q] == ARROW:
+                        if inside is not None:
+                            return [(a, b, ARROW), (b, a, ARROW), (v, b, ARROW)]
+                    elif self._points(q, a) and marks[node][q] == ARROW:
                         came_from.add(q)
                         queue.append(q)
         return []
@@ -224,18 +245,20 @@ class _Rules:
         def is_circle(i: int, j: int) -> bool:
             return marks[i][j] == marks[j][i] == CIRCLE
 
-        start = [c for c in sorted(marks[a]) if c != b and c not in marks[b] and is_circle(a, c)]
+        start = [c for c in sorted(marks[a]) if c != b and self._passes(c, a, b) and is_circle(a, c)]
         came = {(a, c): (-1, a) for c in start}
         queue = list(came)
         for before, node in queue:  # grows while it is read: breadth first
             for after in sorted(marks[node]):
                 step = (node, after)
-                if after == before or after in marks[before] or step in came or not is_circle(*step):
+                if after == before or step in came or not is_circle(*step):
+                    continue
+                if not self._passes(before, node, after):
                     continue
                 came[step] = (before, node)
                 if after != b:
                     queue.append(step)
-                elif node not in marks[a]:
+                elif self._passes(node, b, a):
                     return [(a, b, TAIL), (b, a, TAIL), *_undirected(came, step)]
         return []
 
@@ -248,7 +271,7 @@ class _Rules:
         """Apply R7: c --o b o-* a with a and c not adjacent: the circle is a tail."""
         marks = self.marks
         for c in marks[b]:
-            if c != a and marks[c][b] == CIRCLE and marks[b][c] == TAIL and c not in marks[a]:
+            if c != a and marks[c][b] == CIRCLE and marks[b][c] == TAIL and self._passes(c, b, a):
                 return [(a, b, TAIL)]
         return []
 
@@ -266,7 +289,7 @@ class _Rules:
         """Apply R9: b o-> a, uncovered <b, c, ..., a> may be directed, c and a not adjacent: b -> a."""
         if self.marks[b][a] != ARROW:
             return []
-        start = [c for c in sorted(self.marks[b]) if c != a and c not in self.marks[a]]
+        start = [c for c in sorted(self.marks[b]) if c != a and self._passes(c, b, a)]
         if any(self._may_lead(b, c, [a]) for c in start if self._may_point(b, c)):
             return [(a, b, TAIL)]
         return []
@@ -279,7 +302,7 @@ class _Rules:
         parents = [c for c in marks[a] if c != b and self._points(c, a)]
         start = [c for c in sorted(marks[b]) if c != a and self._may_point(b, c)] if parents else []
         for c, d in combinations(start, 2):
-            if d not in marks[c] and self._may_lead(b, c, parents) and self._may_lead(b, d, parents):
+            if self._passes(c, b, d) and self._may_lead(b, c, parents) and self._may_lead(b, d, parents):
                 return [(a, b, TAIL)]
         return []
 
@@ -297,7 +320,7 @@ class _Rules:
         return _meets(bits, targets)
 
     def _reach(self, start: int, first: int) -> bytearray:
-        marks = self.marks
+        marks, open_triples = self.marks, self.open_triples
         bits = bytearray(len(marks) // 8 + 1)
         stack = [(start, first)]
         seen = set(stack)
@@ -309,7 +332,7 @@ class _Rules:
                 if at_after == TAIL or after == before or after in near or marks[after][node] == ARROW:
                     continue
                 step = (node, after)
-                if step not in seen:
+                if step not in seen and not (open_triples and (before, *step) in open_triples):
                     seen.add(step)
                     stack.append(step)
         return bits

@@ -177,9 +177,7 @@ CYCLE = (("a", "b"), ("b", "c"), ("c", "a"))
 
 def test_consensus_has_no_cycles():
     # Each arrow of the cycle a -> b -> c -> a is in two of three graphs; b -> c and a -> b go first by name.
-    graphs = [
-        DAG([pair for k, pair in enumerate(CYCLE) if k != gap], nodes="abc") for gap in range(3)
-    ]
+    graphs = [DAG([pair for k, pair in enumerate(CYCLE) if k != gap], nodes="abc") for gap in range(3)]
     found = counts(*graphs)
     assert found.consensus(0.5, PDAG) == PDAG(
         directed=[("a", "b"), ("b", "c")], undirected=[("a", "c")], nodes="abc"
@@ -289,7 +287,7 @@ def test_parameters_are_checked():
         with pytest.raises(DataError, match="`n_replicates`"):
             Bootstrap(PC(), n_replicates=wrong).fit(data)
     with pytest.raises(UnknownNameError, match="did you mean 'bootstrap'"):
-        Bootstrap(PC(), kind="boostrap").fit(data)
+        Bootstrap(PC(), kind="bootstraps").fit(data)
     for wrong in (0, 1, 2, "x", np.nan):
         with pytest.raises(DataError, match=r"`share` must be in \(0, 1\)"):
             Bootstrap(PC(), share=wrong).fit(data)
