@@ -95,7 +95,7 @@ def identify(
         from causalrep.identification._quantities import identify_quantity
 
         return identify_quantity(graph, query, treatment, outcome, given=given, available=available)
-    question = _one_world(as_query(query, outcome, treatment, given))
+    question = _one_world(as_query(query, outcome, treatment, given, nodes=graph))
     _check_names(graph, question.names())
     if not isinstance(graph, (DAG, ADMG)):
         from causalrep.identification._classes import identify_in_class

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -228,7 +228,12 @@ def _expect(cursor: Cursor, mark: str) -> None:
 
 
 def as_query(
-    query: str | Query | None, outcome: Any = None, treatment: Any = None, given: Any = None
+    query: str | Query | None,
+    outcome: Any = None,
+    treatment: Any = None,
+    given: Any = None,
+    *,
+    nodes: Container[Hashable] = (),
 ) -> Query:
     """Return the question that a text, or names, ask.
 
@@ -238,6 +243,8 @@ def as_query(
         A question; None to make one of the other arguments.
     outcome, treatment, given : hashable, iterable of hashable, or mapping to values
         Names, with values if it is a mapping.
+    nodes : container of hashable, default=()
+        The graph, or its nodes: what is one of them is one name, even if it is a tuple.
 
     Returns
     -------
@@ -257,18 +264,20 @@ def as_query(
         return query if isinstance(query, Query) else parse_query(query)
     if outcome is None:
         raise TypeError("`query` or `outcome` must be given")
-    events = [tuple((Potential(name), value) for name, value in _pairs(names)) for names in (outcome, given)]
+    events = [
+        tuple((Potential(name), value) for name, value in _pairs(names, nodes)) for names in (outcome, given)
+    ]
     if not events[0]:
         raise GraphError("`outcome` must name a variable, got none")
-    return _checked(Query(events[0], tuple(_pairs(treatment)), events[1]))
+    return _checked(Query(events[0], tuple(_pairs(treatment, nodes)), events[1]))
 
 
-def _pairs(names: Any) -> list[tuple[Hashable, Hashable]]:
+def _pairs(names: Any, nodes: Container[Hashable]) -> list[tuple[Hashable, Hashable]]:
     if names is None:
         return []
     if isinstance(names, Mapping):
         return list(names.items())
-    if isinstance(names, (str, int)) or not isinstance(names, Iterable):
+    if names in nodes or isinstance(names, (str, int)) or not isinstance(names, Iterable):
         return [(names, FREE)]
     return [(name, FREE) for name in in_order(names)]
 

@@ -55,6 +55,14 @@ def test_a_question_in_names_is_the_same_question():
     assert identify(graph, named.query).estimand == named.estimand
 
 
+def test_a_label_that_is_a_tuple_is_one_name():
+    z, x, y = ("z", 0), ("x", 0), ("y", 0)
+    graph = DAG([(z, x), (z, y), (x, y)])
+    result = identify(graph, outcome=y, treatment=x, given=z)
+    assert result.query.names() == (y, x, z)
+    assert result.estimand == identify(graph, outcome=[y], treatment=[x], given=[z]).estimand
+
+
 def test_one_world_alone_is_an_intervention():
     assert ask("X -> M -> Y; X <-> Y", "P(Y[X=1] | M[X=1])").query == parse_query("P(Y | do(X=1), M)")
 
