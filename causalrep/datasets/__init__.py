@@ -2,6 +2,7 @@
 
 from causalrep.datasets._morphomnist import MorphoMNIST, load_morphomnist
 from causalrep.datasets._pendulum import pendulum
+from causalrep.datasets._sprites import sprites
 from causalrep.datasets._world import Renderer, World
 
-__all__ = ["MorphoMNIST", "Renderer", "World", "load_morphomnist", "pendulum"]
+__all__ = ["MorphoMNIST", "Renderer", "World", "load_morphomnist", "pendulum", "sprites"]

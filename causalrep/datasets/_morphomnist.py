@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -16,7 +16,7 @@ from causalrep.datasets._idx import read_idx
 from causalrep.datasets._strokes import measure_strokes
 from causalrep.datasets._world import IMAGE, World, as_image_tensor
 from causalrep.graphs import DAG
-from causalrep.scm import AdditiveNoise, Gamma, Invertible, Normal, Samples
+from causalrep.scm import SCM, AdditiveNoise, Gamma, Invertible, Normal, Samples
 from causalrep.utils import (
     DataError,
     ImpossibleEvidenceError,
@@ -55,22 +55,13 @@ class MorphoWorld(World):
         )
 
     def counterfactual(
-        self,
-        observed: Any,
-        do: Mapping[Hashable, Any] | None = None,
-        *,
-        shift: Mapping[Hashable, Any] | None = None,
-        nodes: Iterable[Hashable] | None = None,
-        noise: Mapping[Hashable, Any] | None = None,
-        random_state: RandomState = None,
+        self, observed: Any, do: Mapping[Hashable, Any] | SCM | None = None, **options: Any
     ) -> Any:
         """Return the labels that the same digits would have had; see `SCM.counterfactual`.
 
         Images and other columns of `observed` are left out of the result.
         """
-        return super().counterfactual(
-            _labels_of(observed), do, shift=shift, nodes=nodes, noise=noise, random_state=random_state
-        )
+        return super().counterfactual(_labels_of(observed), do, **options)
 
     def read(self, images: Any) -> pd.DataFrame:
         """Measure thickness, in pixels, and intensity, out of 255; see `MorphoMNIST.read`."""

@@ -119,6 +119,22 @@ class Canvas:
         distance = _norm(dx, dy)
         return _band(distance, width / 2, self._footprint(dx, dy, distance))
 
+    def frame(self, x: Tensor, y: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the coordinates of all pixel centres in frames of their own, shape (n, n_rows, size) each.
+
+        Parameters
+        ----------
+        x, y : Tensor of shape (n,)
+            Origins, in world units.
+        angle : Tensor of shape (n,)
+            By how much each frame is turned, counter-clockwise, in radians.
+        """
+        # In double precision the last bit of a row does not depend on the rows beside it.
+        wide = angle.double()
+        cosine, sine = (part.float()[:, None, None] for part in (wide.cos(), wide.sin()))
+        dx, dy = self._offsets(x, y)
+        return dx * cosine + dy * sine, dy * cosine - dx * sine
+
     def _offsets(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors from the points (x, y) to all pixel centres, shapes (n, 1, size), (n, n_rows, 1)."""
         columns, rows = self.centres()
