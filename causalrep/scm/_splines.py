@@ -170,9 +170,9 @@ def _curve(part: Floats, weights: tuple[Ints, Floats] | None) -> Floats:
     if weights is None:
         raise ValueError("a line has no curve")
     first, values = weights
-    total: Floats = part[first] * values[0]
+    total: Floats = part.take(first, mode="clip") * values[0]  # in range, and quicker than indexing
     for k in range(1, 4):
-        total += part[first + k] * values[k]
+        total += part.take(first + k, mode="clip") * values[k]
     return total
 
 
@@ -194,9 +194,9 @@ def _product(
     start = left[0] * width + right[0]
     total = np.zeros(len(x))
     for a in range(4):
-        inner = flat[start + a * width] * right[1][0]
+        inner = flat.take(start + a * width, mode="clip") * right[1][0]
         for b in range(1, 4):
-            inner += flat[start + (a * width + b)] * right[1][b]
+            inner += flat.take(start + (a * width + b), mode="clip") * right[1][b]
         total += left[1][a] * inner
     return total
 
