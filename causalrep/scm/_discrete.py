@@ -15,6 +15,7 @@ from causalrep.scm._answers import joint_law
 from causalrep.scm._arrays import as_array
 from causalrep.scm._couplings import Coupling
 from causalrep.scm._cpt import CPT
+from causalrep.scm._interop import PgmpyMixin
 from causalrep.scm._interventions import Fixed, targets_of
 from causalrep.scm._mechanism import Mechanism
 from causalrep.scm._queries import Asker
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["DiscreteSCM"]
 
 
-class DiscreteSCM(SCM):
+class DiscreteSCM(PgmpyMixin, SCM):
     """A structural causal model whose nodes have finitely many states, each given by a table.
 
     It is an `SCM` like any other: `sample`, `do`, `counterfactual` and the rest go through the same

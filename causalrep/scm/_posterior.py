@@ -129,6 +129,7 @@ def imagined(
     known: Mapping[Hashable, Noise],
     n_draws: int,
     seed: int,
+    method: str = "importance",
 ) -> WeightedDraws:
     """Return draws of what the observed rows would have been under the given mechanisms."""
     if isinstance(n_draws, bool) or not isinstance(n_draws, (int, np.integer)) or n_draws < 1:
@@ -136,6 +137,8 @@ def imagined(
     wanted = model._known(nodes, what="`nodes`")
     if nodes is None:
         wanted = [node for node in wanted if node not in model.graph.latent or node in evidence.values]
+    if method != "importance":
+        return _imagined_by_pyro(model, evidence, replaced, wanted, known, n_draws, seed, method)
     network = unfold(model, [World(), World(_repeated_actions(model, replaced, evidence.n, n_draws))])
     clamps: dict[int, Clamp] = {}
     for node in model.graph.nodes:
@@ -157,6 +160,45 @@ def imagined(
     result = WeightedDraws(Samples({node: draws.values[network.index[1, node]] for node in wanted}), weights)
     if uneven.any():
         warn_of_few(float(result.ess[uneven].min()), n_draws, stacklevel=4)
+    return result
+
+
+def _imagined_by_pyro(
+    model: SCM,
+    evidence: Evidence,
+    replaced: Mapping[Hashable, Mechanism],
+    wanted: list[Hashable],
+    known: Mapping[Hashable, Noise],
+    n_draws: int,
+    seed: int,
+    method: str,
+) -> WeightedDraws:
+    """Return draws for which Pyro completes the rows; what they then leave of the noise is drawn as ever."""
+    from causalrep.scm._pyro_posterior import completed_rows
+
+    if known:
+        raise DataError(
+            f"method={method!r} draws the noise itself; leave `noise` out, or give a plain data frame"
+        )
+    seen = {
+        node: (evidence.values[node], ~_missing(evidence.values[node]))
+        for node in model.graph.nodes
+        if node in evidence.values
+    }
+    done = completed_rows(model, seen, evidence.n, n_draws, seed, method)
+    network = unfold(model, [World(), World(_repeated_actions(model, replaced, evidence.n, n_draws))])
+    clamps = {network.index[0, node]: Clamp(part) for node, part in done.values.items()}
+    noise = {network.index[0, node]: part for node, part in done.noise.items()}
+    numbers = network.needed([*((1, node) for node in wanted), *((0, node) for node in model.graph.nodes)])
+    # all nodes are clamped, so the weights that this gives are densities of draws that are posterior already
+    draws = draw(model, network, numbers, evidence.n * n_draws, seed, clamps, known=noise)
+    result = WeightedDraws(
+        Samples({node: draws.values[network.index[1, node]] for node in wanted}),
+        _normalised(done.log_weights),
+    )
+    fewest = min(done.ess, float(result.ess.min()))
+    if fewest < n_draws:
+        warn_of_few(fewest, n_draws, stacklevel=4)
     return result
 
 

@@ -47,6 +47,7 @@ from causalrep.scm._equations import EquationsMixin
 from causalrep.scm._evidence import Evidence
 from causalrep.scm._fit import FitMixin
 from causalrep.scm._intervening import InterveningMixin
+from causalrep.scm._interop import InteropMixin
 from causalrep.scm._interventions import Altered, Fixed, Look, Shifted, as_intervention, as_shift, targets_of
 from causalrep.scm._joint import JointNormal, joint_laws
 from causalrep.scm._mechanism import Array, Mechanism, Noise, NoiseLaw
@@ -73,6 +74,7 @@ class SCM(
     CorrelatedNoise,
     EquationsMixin,
     FitMixin,
+    InteropMixin,
     InterveningMixin,
     SaveMixin,
     StreamMixin,
@@ -503,6 +505,7 @@ class SCM(
         noise: Mapping[Hashable, Noise] | None = None,
         random_state: RandomState = None,
         n_draws: int | None = None,
+        method: str = "importance",
     ) -> Any:
         """Return what the observed rows would have been under an intervention.
 
@@ -529,6 +532,10 @@ class SCM(
             Draw the noise of each row so often from its law given what was observed, instead of
             telling it. For mechanisms that are not invertible, for latent nodes and for rows with
             missing values (NaN) or columns.
+        method : {"importance", "nuts", "svi"}, default="importance"
+            How `n_draws` are made where noise cannot be told: by importance sampling; by Pyro's No-U-Turn
+            sampler; or by a Gaussian guide that is fitted by Pyro, with importance weights. The latter two
+            are for continuous nodes that were not observed, by differentiable mechanisms.
 
         Returns
         -------
@@ -571,7 +578,7 @@ class SCM(
             raise DataError(f"{both[0]!r} is named in both `do` and `shift`; choose one")
         if n_draws is not None:
             return imagined(
-                self, evidence, {**actions, **shifts}, nodes, known, n_draws, as_seed(random_state)
+                self, evidence, {**actions, **shifts}, nodes, known, n_draws, as_seed(random_state), method
             )
         world = self._intervened({**actions, **shifts})
         plan = Plan.make(world._graph, actions, shifts, self._known(nodes, what="`nodes`"))
