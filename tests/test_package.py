@@ -51,6 +51,7 @@ def test_import_loads_nothing_but_the_standard_library():
         ("scm", {"torch", "matplotlib", "pyro", "diffusers"}),
         ("independence", {"torch", "pandas", "matplotlib", "pyro"}),
         ("discovery", {"torch", "matplotlib", "pyro"}),  # scikit-learn loads pandas where it is
+        ("estimators", {"torch", "matplotlib", "pyro"}),
         ("datasets", {"matplotlib", "pyro", "diffusers"}),
         ("metrics", {"torch", "matplotlib", "pyro", "diffusers"}),
         ("representation", {"diffusers", "matplotlib", "pyro"}),

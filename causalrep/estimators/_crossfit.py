@@ -1,0 +1,182 @@
+"""Cross-fitting: nuisances predicted for rows that they were not fitted on, each fitted once per fold."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from sklearn.base import is_classifier
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+
+from causalrep.estimators._learners import fit_model, predict_model
+from causalrep.utils import DataError, keyed_seed
+
+__all__ = ["CrossFitWarning", "Nuisance", "Predicted", "cross_fit", "make_splits"]
+
+Array = NDArray[np.float64]
+Split = tuple[NDArray[np.intp], NDArray[np.intp]]
+
+
+class CrossFitWarning(UserWarning):
+    """There are fewer folds than were asked for."""
+
+
+@dataclass(frozen=True)
+class Nuisance:
+    """A regression: a model, its target, and the rows that it may be fitted on (all, or one arm)."""
+
+    model: Any
+    target: Array
+    rows: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Out-of-fold predictions for the rows at hand, and the models of the folds for other rows."""
+
+    values: Array
+    models: tuple[Any, ...]
+
+    def at(self, W: Array) -> Array:
+        """Return the predictions of the folds' models for new rows, averaged."""
+        return np.asarray(np.mean([predict_model(model, W) for model in self.models], axis=0))
+
+
+def make_splits(
+    cv: Any,
+    n: int,
+    *,
+    strata: NDArray[np.intp] | None,
+    groups: NDArray[np.intp] | None,
+    n_rep: int,
+    seed: int,
+) -> list[list[Split]]:
+    """Return, for each repetition, folds that partition the rows.
+
+    Folds have equal shares of the strata, and the rows of a group stay together.
+    """
+    if not isinstance(cv, (int, np.integer)):
+        return _given_splits(cv, n, strata, groups, n_rep)
+    n_folds = _possible_folds(int(cv), n, strata, groups)
+    labels = np.zeros(n, dtype=int) if strata is None else strata
+    if groups is None:
+        kind = KFold if strata is None else StratifiedKFold
+    else:
+        kind = GroupKFold if strata is None else StratifiedGroupKFold
+    result = []
+    for rep in range(n_rep):
+        folds = kind(n_folds, shuffle=True, random_state=keyed_seed(seed, "folds", rep) % 2**31)
+        result.append(list(folds.split(np.zeros((n, 1)), labels, groups)))
+    return result
+
+
+def _possible_folds(cv: int, n: int, strata: NDArray[np.intp] | None, groups: NDArray[np.intp] | None) -> int:
+    if cv < 2:
+        raise DataError(f"`cv` must be at least 2, got {cv}")
+    smallest = n if strata is None else int(np.bincount(strata)[np.bincount(strata) > 0].min())
+    most = smallest // 2
+    if groups is not None:
+        most = min(most, int(groups.max()) + 1)
+    if most >= cv:
+        return cv
+    if most < 2:
+        raise DataError(
+            f"there is no overlap to learn from: the smallest arm has {smallest} row(s), "
+            "and each of two folds needs two"
+        )
+    warnings.warn(
+        CrossFitWarning(f"`cv` was {cv}; {most} folds are used, as the smallest arm has {smallest} rows"),
+        stacklevel=2,
+    )
+    return most
+
+
+def _given_splits(
+    cv: Any, n: int, strata: NDArray[np.intp] | None, groups: NDArray[np.intp] | None, n_rep: int
+) -> list[list[Split]]:
+    if not hasattr(cv, "split"):
+        if n_rep > 1:
+            raise DataError(
+                f"`n_rep` is {n_rep}, but `cv` lists the folds of one repetition; give a splitter"
+            )
+        candidates = [list(cv)]
+    else:
+        candidates = [list(cv.split(np.zeros((n, 1)), strata, groups)) for _ in range(n_rep)]
+    result = []
+    for folds in candidates:
+        pairs = [(_indices(train, n), _indices(test, n)) for train, test in folds]
+        tests = np.concatenate([test for _, test in pairs]) if pairs else np.zeros(0, dtype=int)
+        if not np.array_equal(np.sort(tests), np.arange(n)):
+            raise DataError("the test parts of `cv` must contain each row exactly once")
+        if any(np.intersect1d(train, test).size for train, test in pairs):
+            raise DataError("a fold of `cv` has rows that are in its train and in its test part")
+        result.append(pairs)
+    return result
+
+
+def _indices(rows: Any, n: int) -> NDArray[np.intp]:
+    rows = np.asarray(rows)
+    return np.flatnonzero(rows) if rows.dtype == bool and len(rows) == n else rows.astype(np.intp)
+
+
+def cross_fit(
+    nuisances: Mapping[str, Nuisance],
+    W: Array,
+    splits: Sequence[Sequence[Split]],
+    *,
+    weight: Array | None,
+    n_jobs: int | None,
+    seed: int,
+) -> list[dict[str, Predicted]]:
+    """Fit each nuisance once per fold, in parallel; return one set of predictions per repetition.
+
+    The result depends on neither `n_jobs` nor the order of the jobs: every fit has a stream of chance of its
+    own.
+    """
+    W = W if W.shape[1] else np.ones((len(W), 1))  # a design without covariates: an intercept is left
+    for name, nuisance in nuisances.items():
+        if is_classifier(nuisance.model) and not np.isin(nuisance.target, (0, 1)).all():
+            raise DataError(f"the model of the {name} is a classifier, so that its target must be 0 or 1")
+    keys = [
+        (rep, name, k) for rep, folds in enumerate(splits) for name in nuisances for k in range(len(folds))
+    ]
+    results = Parallel(n_jobs=n_jobs)(
+        delayed(_fit_and_predict)(
+            nuisances[name], W, splits[rep][k], weight, keyed_seed(seed, name, rep, k), name
+        )
+        for rep, name, k in keys
+    )
+    done = dict(zip(keys, results, strict=True))
+    result: list[dict[str, Predicted]] = []
+    for rep, folds in enumerate(splits):
+        predicted = {}
+        for name in nuisances:
+            values, models = np.full(len(W), np.nan), []
+            for k, (_, test) in enumerate(folds):
+                values[test], model = done[rep, name, k]
+                models.append(model)
+            predicted[name] = Predicted(values, tuple(models))
+        result.append(predicted)
+    return result
+
+
+def _fit_and_predict(
+    nuisance: Nuisance, W: Array, split: Split, weight: Array | None, seed: int, name: str
+) -> tuple[Array, Any]:
+    train, test = split
+    if nuisance.rows is not None:
+        train = train[nuisance.rows[train]]
+    if weight is not None:  # rows of no weight count nowhere, not even in the number of rows
+        train = train[weight[train] > 0]
+    target = nuisance.target[train]
+    if len(train) == 0 or (is_classifier(nuisance.model) and len(np.unique(target)) < 2):
+        raise DataError(
+            f"there is no overlap in a fold: the model of the {name} has a single arm to learn from"
+        )
+    model = fit_model(nuisance.model, W[train], target, None if weight is None else weight[train], seed)
+    return predict_model(model, W[test]), model

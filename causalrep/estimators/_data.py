@@ -1,0 +1,221 @@
+"""From what users pass to arrays by role: covariates, outcome, treatment and the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_array, column_or_1d, validate_data
+
+from causalrep.utils import DataError, UnknownNameError, columns_of, is_frame
+
+__all__ = [
+    "ROLES",
+    "Sample",
+    "Treatment",
+    "codes",
+    "read_outcome",
+    "read_table",
+    "read_treatment",
+    "read_weight",
+]
+
+Array = NDArray[np.float64]
+
+ROLES = ("treatment", "instrument", "mediator", "time", "unit", "cluster")
+
+_MOST_INTEGERS = 20
+_FEWEST_ROWS = 10
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """A treatment as numbers: 0 and 1 where there are two arms, else as it is."""
+
+    values: Array
+    arms: NDArray[Any] | None
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether there are two arms."""
+        return self.arms is not None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The rows that an estimator was fitted to.
+
+    Parameters
+    ----------
+    W : array of shape (n, n_covariates)
+        The covariates.
+    y, t : array of shape (n,)
+        Outcome, and treatment in numbers.
+    weight : array of shape (n,)
+        Weights of mean one.
+    fit_weight : array of shape (n,), optional
+        The weights as they were given, for the nuisance models: penalties weigh against their sum.
+    cluster : array of shape (n,), optional
+        Clusters as 0, 1, 2, ...
+    names : tuple of hashable
+        Names of the covariates.
+    """
+
+    W: Array
+    y: Array
+    t: Array
+    weight: Array
+    fit_weight: Array | None
+    cluster: NDArray[np.intp] | None
+    names: tuple[Hashable, ...]
+
+
+def read_table(
+    estimator: Any, X: Any, roles: Mapping[str, Any], *, reset: bool, allow_nan: bool
+) -> tuple[Array, tuple[Hashable, ...], dict[str, NDArray[Any]]]:
+    """Return the covariates, their names, and the columns that play a role, by role.
+
+    Several columns of one role come as an array of shape (n, n_columns).
+    """
+    finite: Any = "allow-nan" if allow_nan else True
+    if is_frame(X):
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        columns = columns_of(X, what="X")
+        if any(isinstance(name, tuple) for name in columns):
+            raise DataError("`X` has columns with levels of names; give each column one name")
+        names: list[Hashable] = list(columns)
+        values = list(columns.values())
+    else:
+        X = validate_data(
+            estimator, X, reset=reset, dtype=np.float64, ensure_all_finite=finite, ensure_min_samples=1
+        )
+        names = list(range(X.shape[1]))
+        values = [X[:, j] for j in range(X.shape[1])]
+    taken: dict[str, NDArray[Any]] = {}
+    used: dict[int, str] = {}
+    for role, wanted in roles.items():
+        several = isinstance(wanted, (list, tuple))
+        positions = [_position(one, names, role) for one in (wanted if several else [wanted])]
+        for j in positions:
+            if j in used:
+                raise DataError(f"`{role}` and `{used[j]}` both name the column {names[j]!r}")
+            used[j] = role
+        found = [values[j] for j in positions]
+        taken[role] = np.column_stack(found) if several else found[0]
+    kept = [j for j in range(len(names)) if j not in used]
+    W = (
+        np.column_stack([_numbers(values[j], names[j]) for j in kept])
+        if kept
+        else np.zeros((len(values[0]), 0))
+    )
+    if kept:
+        W = check_array(W, dtype=np.float64, ensure_all_finite=finite, input_name="X")
+    return W, tuple(names[j] for j in kept), taken
+
+
+def _position(wanted: Any, names: Sequence[Hashable], role: str) -> int:
+    if isinstance(wanted, (int, np.integer)) and not isinstance(wanted, bool):
+        if not -len(names) <= wanted < len(names):
+            raise UnknownNameError(wanted, range(len(names)), what=f"`{role}`")
+        return int(wanted) % len(names)
+    if not isinstance(wanted, str):
+        raise DataError(
+            f"`{role}` of the constructor must be the name (str) or the position (int) of a column of X, "
+            f"got {type(wanted).__name__}; pass arrays by keyword, fit(X, y, {role}=...)"
+        )
+    if wanted not in names:
+        raise UnknownNameError(wanted, names, what=f"`{role}`")
+    return names.index(wanted)
+
+
+def _numbers(values: NDArray[Any], name: Hashable) -> Array:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"the covariate {name!r} must be numeric, got values such as {values[0]!r}; encode it first"
+        ) from error
+
+
+def read_outcome(estimator: Any, y: Any, n: int) -> Array:
+    """Return the outcome as floats, one for each row."""
+    if y is None:
+        raise DataError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y is None."
+        )
+    if hasattr(y, "to_numpy"):
+        y = y.to_numpy()
+    values = column_or_1d(y, warn=True)
+    values = check_array(values, ensure_2d=False, dtype=np.float64, input_name="y")
+    return np.asarray(of_length(values, n, "y"))
+
+
+def of_length(values: NDArray[Any], n: int, what: str) -> NDArray[Any]:
+    """Return the array, if it has one value for each row of X."""
+    if len(values) != n:
+        raise DataError(f"`{what}` must have one value for each of the {n} rows of X, got {len(values)}")
+    if n < _FEWEST_ROWS:
+        raise DataError(f"an effect needs at least {_FEWEST_ROWS} rows, got n_samples = {n}")
+    return values
+
+
+def read_weight(weight: Any, n: int) -> tuple[Array, Array | None]:
+    """Return weights of mean one, and the weights as they were given."""
+    if weight is None:
+        return np.ones(n), None
+    values = check_array(weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
+    if values.ndim != 1 or len(values) != n:
+        raise DataError(f"`sample_weight` must have shape ({n},), got {values.shape}")
+    if (values < 0).any() or not values.any():
+        raise DataError("`sample_weight` must be at least zero, and not zero everywhere")
+    return values / values.mean(), values
+
+
+def read_treatment(values: Any, n: int, y: Array, kind: str, *, by_keyword: bool) -> Treatment:
+    """Return the treatment as numbers; two different values make two arms, the smaller one is control."""
+    if kind not in ("auto", "binary", "continuous"):
+        raise DataError(f"`treatment_type` must be 'auto', 'binary' or 'continuous', got {kind!r}")
+    raw = column_or_1d(values.to_numpy() if hasattr(values, "to_numpy") else np.asarray(values))
+    of_length(raw, n, "treatment")
+    numeric = raw.dtype.kind in "biuf"
+    if not numeric:
+        raw = raw.astype(str) if not any(value is None or value != value for value in raw) else raw
+        if raw.dtype == object:
+            raise DataError("`treatment` has missing values")
+    elif not np.isfinite(raw.astype(np.float64)).all():
+        raise DataError("`treatment` contains NaN or infinity")
+    arms, coded = np.unique(raw, return_inverse=True)
+    if len(arms) < 2:
+        raise DataError(f"there is no overlap: the treatment is {arms[0]!r} in all rows")
+    if len(arms) == 2 and kind != "continuous":
+        return Treatment(coded.astype(np.float64), arms)
+    if not numeric:
+        raise DataError(
+            f"`treatment` must have two values or be numeric, got {len(arms)} values: {list(arms[:5])}"
+        )
+    whole = bool(np.all(raw == np.round(raw.astype(np.float64))))
+    if kind != "continuous":
+        if by_keyword and not whole and len(np.unique(y)) == 2:
+            raise DataError(
+                "`y` has two values and `treatment` has many: did you swap them? "
+                "If not, say treatment_type='continuous'"
+            )
+        if kind == "binary" or (whole and len(arms) > _MOST_INTEGERS):
+            raise DataError(
+                f"`treatment` has {len(arms)} values, and two arms were expected; if it is a dose, "
+                "say treatment_type='continuous'"
+            )
+    return Treatment(raw.astype(np.float64), None)
+
+
+def codes(values: Any, n: int, what: str) -> NDArray[np.intp]:
+    """Return labels as 0, 1, 2, ... in sorted order."""
+    raw = column_or_1d(values.to_numpy() if hasattr(values, "to_numpy") else np.asarray(values))
+    of_length(raw, n, what)
+    _, coded = np.unique(raw.astype(str) if raw.dtype == object else raw, return_inverse=True)
+    if coded.max() == 0:
+        raise DataError(f"`{what}` has one value in all rows; there must be two at the least")
+    return np.asarray(coded, dtype=np.intp)

@@ -1,0 +1,88 @@
+"""Nuisance models: scikit-learn's, or the user's; fitted and read in one way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import sklearn
+from numpy.typing import NDArray
+from sklearn.base import clone, is_classifier
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sklearn.utils.validation import has_fit_parameter
+
+from causalrep.utils import DataError, keyed_seed
+
+__all__ = ["classifier", "fit_model", "predict_model", "regressor"]
+
+Array = NDArray[np.float64]
+
+_MOST_SQUARED = 30
+"""Up to so many covariates their squares and products are features too: 495 of them at the most."""
+
+
+def regressor(model: Any, covariates: Array) -> Any:
+    """Return the unfitted regressor that an option stands for."""
+    return _chosen(model, covariates, Ridge(), LinearRegression())
+
+
+def classifier(model: Any, covariates: Array) -> Any:
+    """Return the unfitted classifier that an option stands for."""
+    plain = LogisticRegression(C=1e8, max_iter=1000)
+    return _chosen(model, covariates, LogisticRegression(max_iter=1000), plain)
+
+
+def _chosen(model: Any, covariates: Array, penalised: Any, plain: Any) -> Any:
+    if not isinstance(model, str):
+        if not hasattr(model, "fit"):
+            raise DataError(f"a nuisance model must be 'auto', 'linear' or an estimator, got {model!r}")
+        return model
+    if model not in ("auto", "linear"):
+        raise DataError(f"a nuisance model must be 'auto', 'linear' or an estimator, got {model!r}")
+    if model == "linear":
+        return plain if isinstance(plain, LinearRegression) else make_pipeline(StandardScaler(), plain)
+    degree = 2 if covariates.shape[1] <= _MOST_SQUARED else 1
+    features = PolynomialFeatures(degree, include_bias=False)
+    return make_pipeline(StandardScaler(), features, StandardScaler(), penalised)
+
+
+def fit_model(model: Any, W: Array, target: Array, weight: Array | None, seed: int) -> Any:
+    """Return a fitted clone; chance that the model leaves open comes from `seed`."""
+    model = clone(model)
+    params = model.get_params(deep=True) if hasattr(model, "get_params") else {}
+    open_seeds = {
+        name: keyed_seed(seed, name) % 2**31
+        for name, value in params.items()
+        if (name == "random_state" or name.endswith("__random_state")) and value is None
+    }
+    if open_seeds:
+        model.set_params(**open_seeds)
+    if is_classifier(model):
+        target = target.astype(int)
+    with sklearn.config_context(enable_metadata_routing=False):  # weights are handed to the steps by name
+        return model.fit(W, target, **_weight_arguments(model, weight))
+
+
+def _weight_arguments(model: Any, weight: Array | None) -> dict[str, Array]:
+    if weight is None:
+        return {}
+    if isinstance(model, Pipeline):
+        return {
+            f"{name}__sample_weight": weight
+            for name, step in model.steps
+            if hasattr(step, "fit") and has_fit_parameter(step, "sample_weight")
+        }
+    if not has_fit_parameter(model, "sample_weight"):
+        raise DataError(
+            f"`sample_weight` was given, but the nuisance model {type(model).__name__} takes no weights"
+        )
+    return {"sample_weight": weight}
+
+
+def predict_model(model: Any, W: Array) -> Array:
+    """Return predicted means: of a classifier, the probability of 1."""
+    if is_classifier(model):
+        return np.asarray(model.predict_proba(W)[:, -1], dtype=np.float64)
+    return np.asarray(model.predict(W), dtype=np.float64).reshape(len(W))

@@ -1,0 +1,106 @@
+"""Linear scores: every estimand here is a ratio of two means.
+
+An estimate solves ``mean(numerator - theta * denominator) = 0``. Its influence function is the score over
+the mean of the denominator, a subgroup restricts both to its rows, and the best linear projection of the
+effect on covariates solves the same equation times the covariates (Chernozhukov et al. 2018, Semenova and
+Chernozhukov 2021). One small type therefore serves all estimators.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalrep.utils import DataError
+
+__all__ = ["LinearScore", "Projection", "aipw_score", "arm_weights", "late_score", "partial_score", "project"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LinearScore:
+    """The two parts of a score, one value for each row."""
+
+    numerator: Array
+    denominator: Array
+
+    def solve(self, weight: Array, mask: NDArray[np.bool_] | None = None) -> tuple[float, Array]:
+        """Return the estimate and its influence function; the rows outside `mask` do not count."""
+        weight = weight if mask is None else weight * mask
+        scale = float(np.mean(weight * self.denominator))
+        if scale == 0:
+            raise DataError("no row has any weight in the estimand; it cannot be estimated")
+        theta = float(np.mean(weight * self.numerator) / scale)
+        return theta, weight * (self.numerator - theta * self.denominator) / scale
+
+
+def aipw_score(estimand: str, y: Array, t: Array, mu0: Array, mu1: Array, e: Array) -> LinearScore:
+    """Return the augmented inverse-propensity score of ATE, ATT, ATC or ATO."""
+    residual1, residual0, tau = t * (y - mu1), (1 - t) * (y - mu0), mu1 - mu0
+    if estimand == "ate":
+        return LinearScore(tau + residual1 / e - residual0 / (1 - e), np.ones_like(y))
+    if estimand == "att":
+        return LinearScore(t * (y - mu0) - residual0 * e / (1 - e), t)
+    if estimand == "atc":
+        return LinearScore(residual1 * (1 - e) / e - (1 - t) * (y - mu1), 1 - t)
+    # The efficient score of weights h = e (1 - e): h psi + h'(e) (t - e) tau, where h + h'(e) (t - e) = (t -
+    # e)^2.
+    square = (t - e) ** 2
+    return LinearScore(square * tau + residual1 * (1 - e) - residual0 * e, square)
+
+
+def arm_weights(estimand: str, e: Array) -> tuple[Array, Array]:
+    """Return the weights of control and treated rows that turn both into the target population."""
+    one = np.ones_like(e)
+    return {
+        "ate": (1 / (1 - e), 1 / e),
+        "att": (e / (1 - e), one),
+        "atc": (one, (1 - e) / e),
+        "ato": (e, 1 - e),
+    }[estimand]
+
+
+def partial_score(y: Array, t: Array, ell: Array, m: Array, z: Array | None = None) -> LinearScore:
+    """Return the partialling-out score; `z` is the residual of an instrument, if one stands in for `t`."""
+    residual = t - m
+    probe = residual if z is None else z
+    return LinearScore(probe * (y - ell), probe * residual)
+
+
+def late_score(y_score: LinearScore, t_score: LinearScore) -> LinearScore:
+    """Return the score of the effect on compliers: the effects of the instrument on outcome and treatment."""
+    return LinearScore(y_score.numerator, t_score.numerator)
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Coefficients on (1, features), and their influence function of shape (n, n_coefficients)."""
+
+    coefficients: Array
+    influence: Array
+
+    def at(self, features: Array) -> tuple[Array, Array]:
+        """Return the values at some rows and their influence functions, of shape (n, n_rows)."""
+        design = with_intercept(features)
+        return design @ self.coefficients, self.influence @ design.T
+
+
+def with_intercept(features: Array) -> Array:
+    """Return the design matrix with a leading column of ones."""
+    return np.column_stack([np.ones(len(features)), features])
+
+
+def project(score: LinearScore, features: Array, weight: Array) -> Projection:
+    """Return the best linear projection of the effect on features, with the HC3 correction for leverage."""
+    design = with_intercept(features)
+    scaled = design * (weight * score.denominator)[:, None]
+    gram = design.T @ scaled
+    inverse = np.linalg.pinv(gram, rcond=1e-10)
+    coefficients = inverse @ (design.T @ (weight * score.numerator))
+    residual = score.numerator - score.denominator * (design @ coefficients)
+    leverage = np.clip(np.einsum("ij,jk,ik->i", scaled, inverse, design), 0.0, 1 - 1e-6)
+    influence = (design * (weight * residual / (1 - leverage))[:, None]) @ inverse.T * len(design)
+    return Projection(coefficients, influence)
