@@ -1,4 +1,4 @@
-"""What graphs have in common whose directed edges form no cycle: an order, and surgery on edges."""
+"""What graphs have in common whose directed edges form no cycle: an order, districts, surgery on edges."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from causalrep.graphs._base import closure
+from causalrep.graphs._node_set import NodeSet
 from causalrep.graphs._order import find_cycle, topological_order
 from causalrep.graphs._projection import Projectable
 from causalrep.graphs._store import ARROW, TAIL
@@ -153,3 +155,58 @@ class Directed(WorldMaker, Projectable):
         DAG.from_string('Z -> Y')
         """
         return self._build(*self._induced(nodes))._carrying(self._attributes)
+
+    def district(self, node: Hashable) -> NodeSet[Hashable]:
+        """Return the nodes that bidirected edges lead to from `node`, which is included.
+
+        Also called its c-component; in a DAG every node is one of its own, latent nodes included, whose
+        effects `latent_projection` ties to each other.
+
+        Parameters
+        ----------
+        node : hashable
+            A node.
+
+        Returns
+        -------
+        NodeSet
+            In node order.
+
+        Examples
+        --------
+        >>> from causalrep.graphs import ADMG
+        >>> ADMG.from_string("X -> Y; X <-> Y; Y <-> Z; W").district("Z")
+        NodeSet(['X', 'Y', 'Z'])
+        """
+        reached = closure([self._id(node, "`node`")], self._store.lists(ARROW, ARROW))
+        return self._labels(i for i in range(len(self)) if reached[i])
+
+    def districts(self) -> tuple[NodeSet[Hashable], ...]:
+        """Return the classes into which bidirected edges divide the nodes.
+
+        Returns
+        -------
+        tuple of NodeSet
+            In the order of their first nodes; every node is in one.
+
+        Examples
+        --------
+        >>> from causalrep.graphs import ADMG
+        >>> ADMG.from_string("X -> M -> Y; X <-> Y").districts()
+        (NodeSet(['X', 'Y']), NodeSet(['M']))
+        """
+        owner = [-1] * len(self)
+        siblings = self._store.lists(ARROW, ARROW)
+        found: list[list[int]] = []
+        for start in range(len(self)):
+            if owner[start] >= 0:
+                continue
+            owner[start] = len(found)
+            members = [start]
+            for node in members:  # grows while it is read
+                new = [i for i in siblings[node] if owner[i] < 0]
+                for i in new:
+                    owner[i] = len(found)
+                members += new
+            found.append(sorted(members))
+        return tuple(self._labels(members) for members in found)

@@ -28,6 +28,13 @@ def test_districts_partition_the_nodes_in_node_order():
     assert g.district("E") == {"A", "C", "E"}
 
 
+def test_without_bidirected_edges_every_node_is_a_district():
+    g = DAG.from_string("U -> {X Y}; X -> Y")
+    assert g.districts() == ({"U"}, {"X"}, {"Y"})
+    assert g.district("X") == {"X"}
+    assert g.latent_projection(keep=["X", "Y"]).district("X") == {"X", "Y"}
+
+
 def test_do_cuts_both_ends_of_arrowheads_and_cut_outgoing_only_causes():
     g = ADMG.from_string("Z -> X -> Y; X <-> Y; Z <-> X")
     assert g.do("X") == ADMG(directed=[("X", "Y")], nodes=["Z", "X", "Y"])
