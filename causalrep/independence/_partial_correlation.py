@@ -75,9 +75,10 @@ def residuals(R: Array, d: int, i: Array, j: Array, S: Sequence[Array]) -> Resid
     the factors of products, so the result is symmetric bit for bit.
     """
     xp = namespace_of(R)
+    starts = {id(column): column * d for column in (i, *S)}  # of the rows, each asked for several times
 
     def entry(row: Array, column: Array) -> Array:
-        position = row * d + column
+        position = starts[id(row)] + column
         return xp.reshape(xp.take(R, xp.reshape(position, (-1,)), axis=0), position.shape)
 
     return residuals_of(entry, i, j, S)
