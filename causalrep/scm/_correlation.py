@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from causalrep.graphs import ADMG
+from causalrep.scm._arrays import to_numpy
 from causalrep.scm._joint import JointNormal
 from causalrep.scm._mechanism import Mechanism, Noise
 from causalrep.utils import keyed_generator
@@ -60,7 +61,8 @@ class CorrelatedNoise:
         """Return what the joint log density of the noises has more than the sum of their own ones."""
         total: Any = 0.0
         for law, nodes in self._active_joints():
-            noise = {node: cast("SCM", self)._told(mechanisms[node], node, values) for node in nodes}
+            told = {node: cast("SCM", self)._told(mechanisms[node], node, values) for node in nodes}
+            noise = {node: to_numpy(part) for node, part in told.items()}
             alone = sum(law.marginal(node).log_prob(noise[node]) for node in nodes)
             total = total + law.log_prob(noise) - alone
         return total

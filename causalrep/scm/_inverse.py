@@ -17,7 +17,7 @@ from scipy import special
 from causalrep.scm._expressions import Apply, Expr, Law, Number, Sum, children, compiled, constant, laws_in
 from causalrep.scm._mechanism import Array
 
-__all__ = ["Step", "is_constant", "undone", "way_to_the_draw"]
+__all__ = ["Step", "Undo", "is_constant", "undone", "way_to_the_draw"]
 
 Undo = Callable[..., tuple[Any, Any]]
 """``undo(value, *others)`` gives the argument and the log of ``|d argument / d value|``."""
@@ -67,8 +67,18 @@ class Step:
     others: tuple[Any, ...]
 
 
-def way_to_the_draw(expr: Expr, draw: Callable[[Law], Any]) -> tuple[tuple[Step, ...], Law] | None:
-    """Return the steps that lead from the value to the only draw, or None if there is no such way."""
+def way_to_the_draw(
+    expr: Expr,
+    draw: Callable[[Law], Any],
+    *,
+    compiler: Callable[..., Any] = compiled,
+    table: Mapping[tuple[str, int], Undo] = _UNDO,
+) -> tuple[tuple[Step, ...], Law] | None:
+    """Return the steps that lead from the value to the only draw, or None if there is no such way.
+
+    What the other arguments of a function are is computed by what `compiler` makes of them, and the function
+    is undone by `table`: by default both are NumPy's.
+    """
     if len(laws_in(expr)) != 1:
         return None
     steps: list[Step] = []
@@ -77,15 +87,15 @@ def way_to_the_draw(expr: Expr, draw: Callable[[Law], Any]) -> tuple[tuple[Step,
         parts = children(here)
         at = next(i for i, part in enumerate(parts) if laws_in(part))
         others = [part for i, part in enumerate(parts) if i != at]
-        undo = _undo_of(here, at)
+        undo = _undo_of(here, at, table)
         if undo is None:
             return None
-        steps.append(Step(undo, tuple(compiled(other, draw) for other in others)))
+        steps.append(Step(undo, tuple(compiler(other, draw) for other in others)))
         here = parts[at]
     return tuple(steps), here
 
 
-def _undo_of(expr: Expr, at: int) -> Undo | None:
+def _undo_of(expr: Expr, at: int, table: Mapping[tuple[str, int], Undo]) -> Undo | None:
     if isinstance(expr, Sum):
         return _undo_sum([sign for sign, _ in expr.terms], at)
     if not isinstance(expr, Apply):
@@ -94,7 +104,7 @@ def _undo_of(expr: Expr, at: int) -> Undo | None:
         exponent = constant(expr.args[1])
         if at != 0 or exponent is None or exponent <= 0 or exponent % 2 != 1:
             return None
-    return _UNDO.get((expr.function, at))
+    return table.get((expr.function, at))
 
 
 def _undo_sum(signs: list[int], at: int) -> Undo:

@@ -46,8 +46,8 @@ from causalrep.scm._effects import Effects
 from causalrep.scm._equations import EquationsMixin
 from causalrep.scm._evidence import Evidence
 from causalrep.scm._fit import FitMixin
-from causalrep.scm._intervening import InterveningMixin
 from causalrep.scm._interop import InteropMixin
+from causalrep.scm._intervening import InterveningMixin
 from causalrep.scm._interventions import Altered, Fixed, Look, Shifted, as_intervention, as_shift, targets_of
 from causalrep.scm._joint import JointNormal, joint_laws
 from causalrep.scm._mechanism import Array, Mechanism, Noise, NoiseLaw
@@ -56,6 +56,7 @@ from causalrep.scm._posterior import imagined
 from causalrep.scm._queries import Queries
 from causalrep.scm._samples import Samples
 from causalrep.scm._save import SaveMixin
+from causalrep.scm._torch import as_like, at_home, resolved, sampled
 from causalrep.utils import (
     CausalRepError,
     DataError,
@@ -199,6 +200,8 @@ class SCM(
         nodes: Iterable[Hashable] | None = None,
         *,
         return_noise: bool = False,
+        device: Any = None,
+        dtype: Any = None,
     ) -> Any:
         """Draw rows, ancestors first.
 
@@ -216,19 +219,28 @@ class SCM(
             ones only with `return_noise`.
         return_noise : bool, default=False
             Return `Samples`, which carry the noise, also where a data frame would do.
+        device : str or torch.device, optional
+            Draw and compute in Torch, on ``"cpu"`` or ``"cuda"``: laws, `Linear`, `Equation`, tables, learned
+            lines, splines and logistic regressions, and Python functions that take tensors. The numbers of a
+            seed are others than NumPy's.
+        dtype : torch.dtype or str, optional
+            Type of real numbers in Torch; default: Torch's own default. Given alone, it means the CPU.
 
         Returns
         -------
         pandas.DataFrame or Samples
             A frame of n rows if every node is a scalar and NumPy, else `Samples`; nodes in the
-            order of the graph.
+            order of the graph. With `device`, `Samples` of tensors, which carry the noise only if asked for.
 
         Raises
         ------
         UnknownNameError
             If `nodes` names a node that does not exist.
         DataError
-            If `n` is not a positive integer, or per-row interventions have another number of rows.
+            If `n` is not a positive integer, or per-row interventions have another number of rows; with
+            `device`, if a mechanism has no Torch backend.
+        DeviceError
+            If this machine does not have `device`.
 
         Examples
         --------
@@ -245,6 +257,9 @@ class SCM(
         order = self._upstream(wanted)
         mechanisms = self._for_rows(order, n, self._template)
         seed = as_seed(random_state)
+        if device is not None or dtype is not None:
+            place = resolved(device, dtype)
+            return sampled(self, order, mechanisms, wanted, n, seed, place=place, return_noise=return_noise)
         if n > BLOCK and not return_noise and are_blockwise(mechanisms) and not self._joints:
             generators = {node: keyed_generator(seed, self._stream(node), node) for node in order}
             blocks = rows_of_blocks(order, mechanisms, self._parents, generators, n)
@@ -480,7 +495,7 @@ class SCM(
                 )
             if not self._mechanisms[node].invertible:
                 raise NotInvertibleError(_untold(node, self._mechanisms[node]))
-        ready = self._for_rows(missing, evidence.n, evidence.values.get)
+        ready = at_home(self._for_rows(missing, evidence.n, evidence.values.get), evidence.values)
         noise: dict[Hashable, Noise] = {}
         for node in nodes:
             if node in ready:
@@ -609,7 +624,7 @@ class SCM(
     ) -> Any:
         """Abduct what the plan replays, act, and predict in the world."""
         plan.check(evidence)
-        mechanisms = world._for_rows(plan.order, evidence.n, evidence.values.get)
+        mechanisms = at_home(world._for_rows(plan.order, evidence.n, evidence.values.get), evidence.values)
         if not known and self._in_blocks(plan, evidence, mechanisms):
             # what is refused, is refused below, where rows have their numbers
             with suppress(CausalRepError):
@@ -689,12 +704,14 @@ class SCM(
                 raise CausalRepError(
                     f"{mechanism!r}, the mechanism of {node!r}, has no density in closed form"
                 )
-        mechanisms = self._for_rows(self._mechanisms, evidence.n, evidence.values.get)
+        mechanisms = at_home(
+            self._for_rows(self._mechanisms, evidence.n, evidence.values.get), evidence.values
+        )
         total: Array = 0.0
         for node, mechanism in mechanisms.items():
             parents = {parent: evidence.values[parent] for parent in self._parents[node]}
             total = total + mechanism.log_prob(parents, evidence.values[node])
-        return total + self._excess(mechanisms, evidence.values)
+        return total + as_like(total, self._excess(mechanisms, evidence.values))
 
     def _checked_noise(self, noise: Mapping[Hashable, Noise], n: int) -> dict[Hashable, Noise]:
         self._known(noise, what="`noise`")
