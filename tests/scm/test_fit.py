@@ -1,5 +1,7 @@
 """Learning mechanisms from data: what is recovered, what is chosen, and what is refused."""
 
+# ruff: noqa: ARG002 - learners are handed rows, folds and a seed whether or not they use them
+
 import copy
 import math
 
@@ -22,6 +24,7 @@ from causalrep.scm import (
     CountRegression,
     Empirical,
     FlowRegression,
+    Learner,
     Linear,
     LocationScale,
     Normal,
@@ -31,8 +34,9 @@ from causalrep.scm import (
     SplineRegression,
     Table,
 )
+from causalrep.scm._choose import choose, residual_independence
 from causalrep.scm._encoding import Encoding
-from causalrep.scm._learner import Rows
+from causalrep.scm._learner import CrossFit, Rows
 from causalrep.scm._location_scale import PostNonlinear
 from causalrep.scm._splines import Axis, Basis, fit_folds
 from causalrep.utils import CausalRepError, DataError, UnknownNameError
@@ -187,9 +191,6 @@ def test_a_scale_that_depends_on_the_parents_is_found():
 
 
 def test_residuals_independent_of_the_parents_have_uniform_pvalues():
-    from causalrep.scm._choose import residual_independence
-    from causalrep.scm._learner import CrossFit
-
     rng = np.random.default_rng(0)
     pvalues = []
     for _ in range(200):
@@ -197,6 +198,29 @@ def test_residuals_independent_of_the_parents_have_uniform_pvalues():
         rows = Rows("Y", {"X": x}, residuals, Encoding(("X",), (None,)))
         pvalues.append(residual_independence(rows, CrossFit("", residuals, None, residuals)))
     assert stats.kstest(pvalues, "uniform").pvalue > 1e-4
+
+
+class Told(Learner):
+    """A learner whose scores and residuals are given."""
+
+    def __init__(self, name, scores, residuals):
+        self.told = CrossFit(name, scores, lambda: Root(Normal()), residuals)
+
+    def fit(self, rows, seed):
+        return Root(Normal())
+
+    def cross_fit(self, rows, folds, seed):
+        return self.told
+
+
+@pytest.mark.parametrize(("behind", "expected"), [(0.0, "clean"), (-1.0, "clean"), (1.0, "dependent")])
+def test_independent_residuals_are_preferred_among_candidates_that_are_as_good(behind, expected):
+    rng = np.random.default_rng(0)
+    x, noise, scores = rng.normal(size=500), rng.normal(size=500), rng.normal(size=500)
+    rows = Rows("Y", {"X": x}, noise, Encoding(("X",), (None,)))
+    learners = [Told("dependent", scores, np.exp(x) * noise), Told("clean", scores - behind, noise)]
+    choice = choose(rows, learners, 2, 0)
+    assert [line["mechanism"] for line in choice.lines if line["chosen"]] == [expected]
 
 
 def test_a_warped_mechanism_is_fitted_and_inverted():
