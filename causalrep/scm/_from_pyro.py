@@ -68,7 +68,7 @@ class _Program:
 
     def trace(self, seed: int) -> dict[str, Any]:
         """Return the sample sites of one run, checked to be ones that a model can have."""
-        with _quiet(seed):
+        with _quiet(seed), _Points():
             trace = poutine.trace(self.model).get_trace(*self.args, **self.kwargs)
         sites = {
             name: site
@@ -83,7 +83,7 @@ class _Program:
 
     def parents(self) -> dict[str, list[str]]:
         """Return the sites that the law of each site reads, in the order of the program."""
-        with _quiet(0), TrackProvenance(include_deterministic=True):
+        with _quiet(0), TrackProvenance(include_deterministic=True), _Points():
             trace = poutine.trace(self.model).get_trace(*self.args, **self.kwargs)
         order = [
             name
@@ -105,7 +105,7 @@ class _Program:
             with _quiet(0), poutine.block(), until, pyro.plate("_rows", n, dim=-self.nesting - 1), points:
                 poutine.condition(self.model, data)(*self.args, **self.kwargs)
         except _FoundError:
-            law = _point(points.law) if points.law is not None else bare(until.law)
+            law = bare(until.law) if points.law is None else points.law
             shape = self._shape(law, n, self.shapes[name])
             self.layout[name] = shape[1:]
             return Delta(law.v.reshape((-1, *shape[1:])).expand(shape)) if _is_point(law) else law
@@ -139,21 +139,25 @@ class _FoundError(Exception):
 
 
 class _Points(Messenger):
-    """Keeps point masses out of the plate of rows: all axes of theirs may be declared to be one event's."""
+    """Keeps point masses out of plates: their values have all the axes that they need."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str = "") -> None:
         super().__init__()
-        self.name, self.law = name, None
+        self.name = name
+        self.law: Any = None
 
     def _pyro_sample(self, msg: Any) -> None:
         if not _is_point(msg["fn"]):
             return
-        if msg["name"] == self.name:
-            self.law = msg["fn"]
+        # pyro.deterministic declares all axes to be one event's, which inner plates have repeated by now
+        given = msg["infer"].get("obs") if msg["infer"].get("_deterministic") else None
+        value = _point(msg["fn"]).v if given is None else given
+        if self.name and msg["name"] == self.name:
+            self.law = Delta(value)
             raise _FoundError
         if msg["value"] is None:
-            msg["value"] = _point(msg["fn"]).v
-        msg["done"] = msg["stop"] = True
+            msg["value"] = value
+        msg["done"] = True
 
 
 class _Until(Messenger):
@@ -214,8 +218,11 @@ def _check_law(
         parent: np.stack([run[str(parent)]["value"].numpy() for run in runs]) for parent in mechanism.parents
     }
     value = np.stack([run[name]["value"].numpy() for run in runs])
-    found = mechanism.log_prob(stacked, value)
-    truth = [float(bare(run[name]["fn"]).log_prob(run[name]["value"]).sum()) for run in runs]
+    if mechanism.deterministic:
+        found, truth = mechanism.forward(stacked, {}), value
+    else:
+        found = mechanism.log_prob(stacked, value)
+        truth = np.array([float(bare(run[name]["fn"]).log_prob(run[name]["value"]).sum()) for run in runs])
     if not np.allclose(found, truth, rtol=1e-4, atol=1e-4, equal_nan=True):
         raise CausalRepError(
             f"the law of {name!r} is no function of its parents {list(mechanism.parents)!r} alone, or not "

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["Completed", "completed_rows"]
 
 _LATENTS = 100  # values that are drawn together
-_LEAST_WARMUP = 300
-_STEPS = 1500
+_LEAST_WARMUP = 200
+_STEPS = 1000
 
 
 @dataclass
