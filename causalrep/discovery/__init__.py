@@ -7,11 +7,13 @@ from causalrep.discovery._fci import FCI
 from causalrep.discovery._knowledge import Knowledge
 from causalrep.discovery._orientation import Conflict
 from causalrep.discovery._pc import PC
+from causalrep.discovery._rfci import RFCI
 from causalrep.discovery._separating_sets import SeparatingSets
 
 __all__ = [
     "FCI",
     "PC",
+    "RFCI",
     "Bootstrap",
     "CausalLearn",
     "Conflict",

@@ -108,9 +108,10 @@ class Bootstrap(BaseEstimator):  # type: ignore[misc]
     >>> stable.graph_
     PDAG.from_string('x -> c; y -> c')
     >>> stable.edges_[["u", "v", "none", "->", "<-", "--"]]
-       u  v  none   ->   <-   --
-    0  x  c   0.0  1.0  0.0  0.0
-    1  c  y   0.0  0.0  1.0  0.0
+       u  v  none    ->    <-    --
+    0  x  c  0.00  0.95  0.00  0.05
+    1  x  y  0.95  0.00  0.00  0.05
+    2  c  y  0.00  0.00  0.95  0.05
     """
 
     def __init__(

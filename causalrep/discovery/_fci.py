@@ -214,7 +214,7 @@ class FCI(ConstraintSearch):
             asked[i, j] = found
 
         def questions(adjacency: NDArray[np.bool_], size: int) -> Iterator[Questions]:
-            return _questions(asked, adjacency, size)
+            return grouped_questions(asked, adjacency, size)
 
         largest = max((len(found) for found in asked.values()), default=0)
         if self.max_cond is not None:
@@ -269,7 +269,7 @@ def _blocks_of_edges(adjacency: NDArray[np.bool_]) -> dict[tuple[int, int], set[
     return found
 
 
-def _questions(
+def grouped_questions(
     candidates: dict[tuple[int, int], list[int]], adjacency: NDArray[np.bool_], size: int
 ) -> Iterator[Questions]:
     """Yield the ordered pairs that are still adjacent with their candidates, grouped by their number."""

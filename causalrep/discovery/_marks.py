@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
@@ -75,10 +75,12 @@ class PagDraft:
                 return
         self.marks[i][k] = self.marks[j][k] = ARROW
 
-    def apply_rules(self, *, selection: bool) -> None:
+    def apply_rules(self, *, selection: bool, stands: Callable[[list[int]], bool] | None = None) -> None:
         """Apply the rules R1 to R10; R5 to R7 only with `selection`."""
         open_triples = frozenset(way for triple in self.ambiguous for way in (triple, triple[::-1]))
-        apply_rules(self.marks, self._separates, selection=selection, open_triples=open_triples)
+        apply_rules(
+            self.marks, self._separates, selection=selection, open_triples=open_triples, stands=stands
+        )
 
     def _separates(self, a: int, c: int, b: int) -> bool | None:
         pair = min(a, c), max(a, c)

@@ -21,7 +21,7 @@ References
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import combinations
 
 from causalrep.graphs._store import ARROW, CIRCLE, TAIL, EdgeStore
@@ -84,6 +84,7 @@ def apply_rules(
     *,
     selection: bool = True,
     open_triples: frozenset[tuple[int, int, int]] = frozenset(),
+    stands: Callable[[list[int]], bool] | None = None,
 ) -> Counter[str]:
     """Apply R1 to R10 until none fires.
 
@@ -98,13 +99,16 @@ def apply_rules(
     open_triples : frozenset of (int, int, int)
         Unshielded triples (end, middle, end), both ways round, of which it is not known whether they are
         colliders: no rule takes them for either.
+    stands : callable, optional
+        Asked of each discriminating path ``[q, ..., v, b, a]`` before R4 reads it; one that does not stand
+        is left out.
 
     Returns
     -------
     Counter
         How often each rule fired.
     """
-    rules = _Rules(marks, separates, open_triples)
+    rules = _Rules(marks, separates, open_triples, stands)
     fired: Counter[str] = Counter()
     tiers = [("R1", "R2", "R3"), ("R4",), ("R5",), ("R6", "R7"), ("R8",), ("R9", "R10")]
     if not selection:
@@ -132,11 +136,16 @@ class _Rules:
     """Each rule looks at one circle, at b on the edge between a and b, and says what it becomes."""
 
     def __init__(
-        self, marks: Marks, separates: Oracle, open_triples: frozenset[tuple[int, int, int]]
+        self,
+        marks: Marks,
+        separates: Oracle,
+        open_triples: frozenset[tuple[int, int, int]],
+        stands: Callable[[list[int]], bool] | None,
     ) -> None:
         self.marks = marks
         self.separates = separates
         self.open_triples = open_triples
+        self.stands = stands
         self._cyclic: set[int] = set()
         self._n_changes = 0
         self._reached: dict[tuple[int, int], tuple[int, bytearray]] = {}
@@ -215,24 +224,26 @@ class _Rules:
     def _r4(self, a: int, b: int) -> Decision:
         """Apply R4: <q, ..., v, b, a> discriminates b; if b separates q and a: b -> a, else v <-> b <-> a."""
         marks = self.marks
-        came_from: set[int] = set()
+        came_from: dict[int, int] = {}
         for v in sorted(marks[b]):
             if v in came_from or marks[b][v] != ARROW or not self._points(v, a):
                 continue
-            came_from.add(v)
+            came_from[v] = b
             queue = [v]
             for node in queue:  # grows while it is read: breadth first
                 for q in sorted(self._into(node)):
                     if q in (a, b) or q in came_from:
                         continue
                     if q not in marks[a]:
+                        if self.stands is not None and not self.stands(_path([q, node], came_from, a)):
+                            continue
                         inside = self.separates(q, a, b)
                         if inside:
                             return [(a, b, TAIL), (b, a, ARROW)]
                         if inside is not None:
                             return [(a, b, ARROW), (b, a, ARROW), (v, b, ARROW)]
                     elif self._points(q, a) and marks[node][q] == ARROW:
-                        came_from.add(q)
+                        came_from[q] = node
                         queue.append(q)
         return []
 
@@ -340,6 +351,14 @@ class _Rules:
 
 def _meets(bits: bytearray, nodes: list[int]) -> bool:
     return any(bits[node >> 3] >> (node & 7) & 1 for node in nodes)
+
+
+def _path(start: list[int], came_from: Mapping[int, int], end: int) -> list[int]:
+    """Return the nodes from `start` back along `came_from`, and `end`."""
+    path = list(start)
+    while path[-1] in came_from:
+        path.append(came_from[path[-1]])
+    return [*path, end]
 
 
 def _undirected(came: dict[tuple[int, int], tuple[int, int]], step: tuple[int, int]) -> Decision:
