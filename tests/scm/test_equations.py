@@ -256,7 +256,7 @@ def test_an_equation_among_mechanisms_takes_the_law_that_is_given_for_it():
         ("X = N(0, 1)\nY = 2*X +", 2, 10, "expected a number, a name"),
         ("X = N(0, 1)\n  Y = 2*Xx + N(0, 1)", 2, 9, "'Xx' is not defined in the text .did you mean 'X'"),
         ("X = foo(1)", 1, 5, "no function or law 'foo'"),
-        ("X = Norml(0, 1)", 1, 5, "did you mean 'Normal'"),
+        ("X = Norma(0, 1)", 1, 5, "did you mean 'Normal'"),
         ("X = N(0, -1)", 1, 5, "positive, finite `scale`"),
         ("X = N(1, 2, 3)", 1, 5, "takes loc, scale; got 3"),
         ("X = exp(1, 2)", 1, 5, "exp takes 1 argument"),
