@@ -3,7 +3,28 @@
 from causalrep.estimators._adjusting import DoseWarning
 from causalrep.estimators._aipw import AIPW
 from causalrep.estimators._crossfit import CrossFitWarning
+from causalrep.estimators._double_ml import DoubleML
+from causalrep.estimators._gcomputation import GComputation
+from causalrep.estimators._ipw import IPW
+from causalrep.estimators._metalearners import DRLearner, RLearner, SLearner, TLearner, XLearner
 from causalrep.estimators._overlap import Overlap, OverlapWarning
 from causalrep.estimators._result import EffectResult
+from causalrep.estimators._tmle import TMLE
 
-__all__ = ["AIPW", "CrossFitWarning", "DoseWarning", "EffectResult", "Overlap", "OverlapWarning"]
+__all__ = [
+    "AIPW",
+    "IPW",
+    "TMLE",
+    "CrossFitWarning",
+    "DRLearner",
+    "DoseWarning",
+    "DoubleML",
+    "EffectResult",
+    "GComputation",
+    "Overlap",
+    "OverlapWarning",
+    "RLearner",
+    "SLearner",
+    "TLearner",
+    "XLearner",
+]

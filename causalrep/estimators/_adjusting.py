@@ -29,7 +29,7 @@ class DoseWarning(UserWarning):
 class AdjustingEstimator(EffectEstimator):
     """Base: cross-fitted nuisances of a treatment with two arms, or of a dose by partialling out."""
 
-    _nuisances = ("outcome_model", "propensity_model")
+    _nuisances: tuple[str, ...] = ("outcome_model", "propensity_model")
 
     def __init__(
         self,

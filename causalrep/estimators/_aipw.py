@@ -19,8 +19,9 @@ class AIPW(AdjustingEstimator):
     treatment : str or int, default=None
         Name or position of the column of X that holds the treatment; not needed where `fit` gets an array.
     outcome_model : {"auto", "linear"} or estimator, default="auto"
-        Regressor of the outcome, fitted in each arm; ``"auto"`` is ridge regression on the covariates, their
-        squares and their products. A classifier serves for an outcome of 0 and 1.
+        Regressor of the outcome, fitted in each arm; ``"auto"`` is ridge regression on the covariates and,
+        where there are 40 rows for each, their squares and their products. A classifier serves for an outcome
+        of 0 and 1.
     propensity_model : {"auto", "linear"} or classifier, default="auto"
         Model of the treatment; ``"auto"`` is logistic regression on the same features. For a dose, a
         regressor.
@@ -81,7 +82,7 @@ class AIPW(AdjustingEstimator):
     >>> from causalrep.estimators import AIPW
     >>> rng = np.random.default_rng(0)
     >>> z = rng.normal(size=2000)
-    >>> t = (rng.random(2000) < 1 / (1 + np.exp(-z))).astype(int)
+    >>> t = (rng.random(2000) < 1 / (1 + np.exp(-z / 2))).astype(int)
     >>> X = pd.DataFrame({"z": z, "t": t})
     >>> y = 2 * t + z + rng.normal(size=2000)
     >>> est = AIPW(treatment="t", random_state=0).fit(X, y)

@@ -90,7 +90,7 @@ class EffectEstimator(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
         roles |= {role: values for role, values in given.items() if values is not None}
         weight, fit_weight = read_weight(sample_weight, len(W))
         cluster_codes = codes(roles["cluster"], len(W), "cluster") if "cluster" in roles else None
-        kind = getattr(self, "treatment_type", "continuous")
+        kind = self._treatment_kind()
         by_keyword = treatment is not None
         arms = read_treatment(roles["treatment"], len(W), outcome, kind, by_keyword=by_keyword)
         self._sample = Sample(W, outcome, arms.values, weight, fit_weight, cluster_codes, names)
@@ -121,6 +121,9 @@ class EffectEstimator(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
                     f"or pass its values, fit(X, y, {role}=values)"
                 )
         return named
+
+    def _treatment_kind(self) -> str:
+        return str(getattr(self, "treatment_type", "any"))
 
     def _allows_nan(self) -> bool:
         models = [getattr(self, name) for name in self._nuisances]
@@ -410,7 +413,10 @@ class EffectEstimator(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
         return self._projections["covariates"]
 
     def _projected(self, features: Array) -> Projection:
-        parts = [project(score, features, self._sample.weight) for score in self._scores("ate")]
+        return self._projected_by("ate", features)
+
+    def _projected_by(self, estimand: str, features: Array) -> Projection:
+        parts = [project(score, features, self._sample.weight) for score in self._scores(estimand)]
         return Projection(
             np.median([part.coefficients for part in parts], axis=0),
             np.mean([part.influence for part in parts], axis=0),

@@ -176,7 +176,7 @@ def read_weight(weight: Any, n: int) -> tuple[Array, Array | None]:
 
 def read_treatment(values: Any, n: int, y: Array, kind: str, *, by_keyword: bool) -> Treatment:
     """Return the treatment as numbers; two different values make two arms, the smaller one is control."""
-    if kind not in ("auto", "binary", "continuous"):
+    if kind not in ("auto", "binary", "continuous", "any"):
         raise DataError(f"`treatment_type` must be 'auto', 'binary' or 'continuous', got {kind!r}")
     raw = column_or_1d(values.to_numpy() if hasattr(values, "to_numpy") else np.asarray(values))
     of_length(raw, n, "treatment")
@@ -197,7 +197,7 @@ def read_treatment(values: Any, n: int, y: Array, kind: str, *, by_keyword: bool
             f"`treatment` must have two values or be numeric, got {len(arms)} values: {list(arms[:5])}"
         )
     whole = bool(np.all(raw == np.round(raw.astype(np.float64))))
-    if kind != "continuous":
+    if kind in ("auto", "binary"):
         if by_keyword and not whole and len(np.unique(y)) == 2:
             raise DataError(
                 "`y` has two values and `treatment` has many: did you swap them? "

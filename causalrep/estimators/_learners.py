@@ -19,8 +19,8 @@ __all__ = ["classifier", "fit_model", "predict_model", "regressor"]
 
 Array = NDArray[np.float64]
 
-_MOST_SQUARED = 30
-"""Up to so many covariates their squares and products are features too: 495 of them at the most."""
+_ROWS_PER_FEATURE = 40
+"""Squares and products are features too where there are as many rows for each; fewer make tails run wild."""
 
 
 def regressor(model: Any, covariates: Array) -> Any:
@@ -43,7 +43,8 @@ def _chosen(model: Any, covariates: Array, penalised: Any, plain: Any) -> Any:
         raise DataError(f"a nuisance model must be 'auto', 'linear' or an estimator, got {model!r}")
     if model == "linear":
         return plain if isinstance(plain, LinearRegression) else make_pipeline(StandardScaler(), plain)
-    degree = 2 if covariates.shape[1] <= _MOST_SQUARED else 1
+    n, k = covariates.shape
+    degree = 2 if _ROWS_PER_FEATURE * k * (k + 3) // 2 <= n else 1
     features = PolynomialFeatures(degree, include_bias=False)
     return make_pipeline(StandardScaler(), features, StandardScaler(), penalised)
 

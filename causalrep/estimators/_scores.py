@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 
 from causalrep.utils import DataError
 
-__all__ = ["LinearScore", "Projection", "aipw_score", "arm_weights", "late_score", "partial_score", "project"]
+__all__ = [
+    "LinearScore",
+    "Projection",
+    "aipw_score",
+    "arm_weights",
+    "late_score",
+    "partial_score",
+    "project",
+    "pseudo_score",
+]
 
 Array = NDArray[np.float64]
 
@@ -68,6 +77,11 @@ def partial_score(y: Array, t: Array, ell: Array, m: Array, z: Array | None = No
     residual = t - m
     probe = residual if z is None else z
     return LinearScore(probe * (y - ell), probe * residual)
+
+
+def pseudo_score(theta: float, influence: Array) -> LinearScore:
+    """Return a score with this solution and influence function, for estimators that are no ratio of means."""
+    return LinearScore(theta + influence, np.ones_like(influence))
 
 
 def late_score(y_score: LinearScore, t_score: LinearScore) -> LinearScore:

@@ -80,7 +80,9 @@ def test_rows_may_come_in_any_order_with_their_folds(design, folds):
 
 def test_results_do_not_depend_on_the_number_of_jobs(design):
     X, y = design
-    alone, together = (linear(treatment="t", n_rep=2, random_state=3, n_jobs=n).fit(X, y).ate() for n in (1, 2))
+    alone, together = (
+        linear(treatment="t", n_rep=2, random_state=3, n_jobs=n).fit(X, y).ate() for n in (1, 2)
+    )
     assert alone.estimate == together.estimate
     np.testing.assert_array_equal(alone.influence, together.influence)
 
