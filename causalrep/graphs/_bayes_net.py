@@ -117,7 +117,7 @@ class BayesNet:
         Parameters
         ----------
         source : str or path
-            The text, or the path of a file, also a gzipped one; a str without a brace is a path.
+            The text, or the path of a file, gzipped or not; a str without a brace or line break is a path.
 
         Returns
         -------
@@ -159,7 +159,7 @@ class BayesNet:
         Parameters
         ----------
         source : str or path
-            The text, or the path of a file, also a gzipped one; a str without ``<`` is a path.
+            The text, or the path of a file, gzipped or not; a str without ``<`` or line break is a path.
 
         Returns
         -------
@@ -190,7 +190,7 @@ class BayesNet:
         Parameters
         ----------
         source : str or path
-            The text, or the path of a file, also a gzipped one; a str without a brace is a path.
+            The text, or the path of a file, gzipped or not; a str without a brace or line break is a path.
 
         Returns
         -------

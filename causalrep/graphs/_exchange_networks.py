@@ -24,7 +24,7 @@ class NetworkForms(Drafted):
         Parameters
         ----------
         source : str or path
-            The text, or the path of a file; a str without a brace is a path.
+            The text, or the path of a file; a str without a brace or line break is a path.
 
         Returns
         -------
@@ -76,7 +76,7 @@ class NetworkForms(Drafted):
         Parameters
         ----------
         source : str or path
-            The text, or the path of a file; a str without ``<`` is a path.
+            The text, or the path of a file; a str without ``<`` or line break is a path.
 
         Returns
         -------
@@ -128,7 +128,7 @@ class NetworkForms(Drafted):
         Parameters
         ----------
         source : str or path
-            The text, or the path of a file; a str without a brace is a path.
+            The text, or the path of a file; a str without a brace or line break is a path.
 
         Returns
         -------

@@ -99,8 +99,8 @@ def number(text: str, place: Place) -> float:
 
 
 def text_of(source: str | os.PathLike[str], brace: str) -> str:
-    """Return the content of a file, or the text itself, which is told by its braces."""
-    if isinstance(source, str) and brace in source:
+    """Return the content of a file, or the text itself, which is told by its braces or line breaks."""
+    if isinstance(source, str) and (not source or any(mark in source for mark in (brace, "\n", "\r"))):
         return source
     path = Path(source)
     content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()

@@ -12,6 +12,7 @@ from causalrep.utils import GraphError, ParseError
 __all__ = ["Cursor", "Place", "Token", "checked_label"]
 
 _MAX_DIGITS = 4000
+_MAX_SHOWN = 60  # characters of a token in a message
 
 
 class Place(Protocol):
@@ -41,7 +42,9 @@ class Token:
         return int(self.text)
 
     def __str__(self) -> str:
-        return "the end of the text" if self.kind == "end" else repr(self.text)
+        if self.kind == "end":
+            return "the end of the text"
+        return repr(self.text if len(self.text) <= _MAX_SHOWN else f"{self.text[:_MAX_SHOWN]}...")
 
 
 class Cursor:

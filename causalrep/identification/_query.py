@@ -216,7 +216,7 @@ def _name(token: Token) -> Hashable:
 
 def _literal(token: Token) -> Hashable:
     if token.kind == "number":
-        return int(token.text) if re.fullmatch(r"[-+]?[0-9]+", token.text) else float(token.text)
+        return token.integer() if re.fullmatch(r"[-+]?[0-9]+", token.text) else float(token.text)
     if token.kind == "word":
         return token.text
     return re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), token.text[1:-1], flags=re.DOTALL)

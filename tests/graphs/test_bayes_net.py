@@ -199,6 +199,15 @@ def test_a_file_is_read_by_its_path(tmp_path):
         assert BayesNet.from_bif(source).tables["A"].tolist() == [0.4, 0.6]
 
 
+@pytest.mark.parametrize("text", ["", "X -> Y\n", "X -> Y\r" * 1_000])
+@pytest.mark.parametrize("kind", ["bif", "xmlbif", "net"])
+def test_a_text_without_braces_is_no_path_if_it_has_lines(kind, text):
+    for cls in (DAG, BayesNet):
+        with pytest.raises(ParseError) as caught:
+            getattr(cls, f"from_{kind}")(text)
+        assert (caught.value.line, caught.value.column) == (1, 1)
+
+
 def test_a_file_that_is_not_utf8_is_located(tmp_path):
     path = tmp_path / "net.bif"
     path.write_bytes(b"network n {}\nvariable gr\xf6\xdfe {}")

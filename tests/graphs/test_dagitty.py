@@ -108,6 +108,13 @@ def test_a_mistake_is_located(cls, text, line, column, message):
     assert (caught.value.line, caught.value.column) == (line, column)
 
 
+def test_a_mistake_is_shown_in_a_line():
+    with pytest.raises(ParseError) as caught:
+        DAG.from_dagitty("X" * 10_000)
+    assert "'" + "X" * 60 + "...'" in str(caught.value)
+    assert len(str(caught.value)) < 200
+
+
 def test_names_that_look_like_numbers_are_texts_unless_they_were_integers():
     assert DAG.from_dagitty("dag { 1 -> E; 2.5 -> E }").nodes == ("1", "E", "2.5")
     g = DAG([(0, "1"), ("1", -7)])

@@ -72,6 +72,7 @@ def test_quotes_keep_words_apart_from_numbers_and_from_keywords():
         ("P(Y) P(X)", 1, 6),
         ('P("Y)', 1, 3),
         ("P(1.5 | X)", 1, 3),
+        (f"P(Y={'9' * 5_000})", 1, 5),
     ],
 )
 def test_what_is_not_understood_is_refused_where_it_stands(text, line, column):
