@@ -7,6 +7,7 @@ from causalrep.representation._baselines import ConditionalDiffusion, Regression
 from causalrep.representation._causal_diffae import CausalDiffAE
 from causalrep.representation._load import load_model
 from causalrep.representation._model import Abducted, CounterfactualImageModel, CounterfactualResult
+from causalrep.representation._tabular import DiffusionMechanism
 
 __all__ = [
     "Abducted",
@@ -14,6 +15,7 @@ __all__ = [
     "ConditionalDiffusion",
     "CounterfactualImageModel",
     "CounterfactualResult",
+    "DiffusionMechanism",
     "RegressionDecoder",
     "load_model",
 ]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import Any, Literal
 
-from causalrep.representation._mechanisms import DiffusionMechanism
+from causalrep.representation._mechanisms import ImageDiffusionMechanism
 from causalrep.representation._model import CounterfactualImageModel
 from causalrep.representation._recipes import Recipe, make_recipe
 from causalrep.scm import Mechanism
@@ -206,7 +206,7 @@ class CausalDiffAE(CounterfactualImageModel):
     def _image_mechanism(self, guidance: float) -> Mechanism:
         recipe = self.recipe_
         self._check_guidance(guidance, recipe)
-        return DiffusionMechanism(
+        return ImageDiffusionMechanism(
             self.network_,
             self.graph_.nodes,
             self.observed_codes_,

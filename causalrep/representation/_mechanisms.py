@@ -20,7 +20,7 @@ from causalrep.representation.solvers import Process, Solver
 from causalrep.scm import Mechanism
 from causalrep.utils import keyed_torch_generator
 
-__all__ = ["DecoderMechanism", "DiffusionMechanism", "SlotMechanism"]
+__all__ = ["DecoderMechanism", "ImageDiffusionMechanism", "SlotMechanism"]
 
 
 class SlotMechanism(Mechanism):
@@ -91,7 +91,7 @@ class _ImageMechanism(Mechanism):
         return self._observed_codes[rows.to(self._observed_codes.device)]
 
 
-class DiffusionMechanism(_ImageMechanism):
+class ImageDiffusionMechanism(_ImageMechanism):
     """An image from slots and noise by solving the probability-flow ODE; abduction solves it backwards.
 
     The noise is a dict of "state" (n, n_states, channels, size, size), what the solver starts from, and

@@ -19,6 +19,7 @@ from causalrep.scm._learners import (
     SplineRegression,
     WarpedRegression,
 )
+from causalrep.scm._mechanism import Mechanism
 from causalrep.utils import DataError, UnknownNameError
 
 __all__ = ["Kind", "as_learner", "boosting", "kind_of", "named", "pool"]
@@ -159,6 +160,8 @@ def as_learner(spec: Any, rows: Rows) -> list[Learner] | None:
     """Return what a user's word for a node stands for: learners to choose from, or None for "auto"."""
     if spec == "auto":
         return None
+    if isinstance(spec, Mechanism):
+        return as_learner(getattr(spec, "learner", None), rows)
     if isinstance(spec, Learner):
         return [spec]
     if isinstance(spec, str):

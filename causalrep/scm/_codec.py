@@ -29,7 +29,7 @@ from causalrep.scm._splines import Axis, Basis
 from causalrep.scm._states import States
 from causalrep.utils import CausalRepError, CheckpointError
 
-__all__ = ["Arrays", "UnsavableError", "decode", "encode"]
+__all__ = ["Arrays", "UnsavableError", "decode", "encode", "register"]
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -102,6 +102,11 @@ _KINDS: dict[str, _Kind] = {
 }
 
 
+def register(cls: type, apart: Callable[[Any], dict[str, Any]], make: Callable[..., Any]) -> None:
+    """Let a class of a floor above be saved: the arguments that make it again, and what makes it of them."""
+    _KINDS[cls.__name__] = _Kind(cls, apart, make)
+
+
 def encode(thing: Any, arrays: Arrays) -> Any:
     """Return `thing` as JSON can hold it; arrays are put into `arrays`.
 
@@ -147,6 +152,10 @@ def decode(data: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
         if "pairs" in data:
             return {decode(key, arrays): decode(value, arrays) for key, value in data["pairs"]}
         content = {name: decode(value, arrays) for name, value in data["with"].items()}
+        if data["kind"] not in _KINDS:
+            raise ValueError(
+                f"{data['kind']!r} is not known; import its package first (causalrep.representation)"
+            )
         return _KINDS[data["kind"]].make(**content)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"a part of the saved model cannot be read: {error}") from error

@@ -233,8 +233,8 @@ class FitMixin:
 
 def _is_known(spec: Any) -> bool:
     """Say whether a specification is a mechanism rather than something that learns one."""
-    if isinstance(spec, Unfitted):
-        return False
+    if isinstance(spec, Mechanism) and getattr(spec, "learner", None) is not None:
+        return False  # `Unfitted`, or a mechanism that is still to be fitted
     if isinstance(spec, (Mechanism, Distribution)):
         return True
     return callable(spec) and not isinstance(spec, Learner) and not hasattr(spec, "fit")
