@@ -5,12 +5,22 @@ from __future__ import annotations
 from causalrep.plotting._export import to_png, to_svg
 from causalrep.plotting._graph import plot_graph
 from causalrep.plotting._images import counterfactual_panels, plot_counterfactual_grid, plot_losses
+from causalrep.plotting._mechanisms import (
+    plot_attribution,
+    plot_counterfactual_contrast,
+    plot_mechanism,
+    plot_residuals,
+)
 
 __all__ = [
     "counterfactual_panels",
+    "plot_attribution",
+    "plot_counterfactual_contrast",
     "plot_counterfactual_grid",
     "plot_graph",
     "plot_losses",
+    "plot_mechanism",
+    "plot_residuals",
     "to_png",
     "to_svg",
 ]

@@ -105,12 +105,24 @@ class Attribution:
         list of hashable
             Ties in the order of the graph.
         """
-        values, _ = self._of_row(row)
+        values, _ = self.of_row(row)
         downwards = self.total is not None and values.sum() < 0
         return [self.players[i] for i in np.argsort(values if downwards else -values, kind="stable")]
 
-    def _of_row(self, row: int | None) -> tuple[Floats, Floats]:
-        """Return values and standard errors of a row, or of the mean over rows (as if rows were one draw)."""
+    def of_row(self, row: int | None = None) -> tuple[Floats, Floats]:
+        """Return contributions and their standard errors in one row.
+
+        Parameters
+        ----------
+        row : int, optional
+            Which row; default: the mean over rows, with the mean of their standard errors, since rows
+            share their draws.
+
+        Returns
+        -------
+        tuple of two arrays of shape (p,)
+            Values and standard errors; all there is where there are no rows.
+        """
         if self.values.ndim == 1:
             return self.values, self.se
         if row is None:
