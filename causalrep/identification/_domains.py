@@ -13,7 +13,9 @@ from causalrep.utils import GraphError
 
 __all__ = ["PopulationIdentification", "parse_population", "read_distribution"]
 
-_POPULATION = re.compile(r"\s*P\s*(?:(\*)|\^\s*(?:\{([^{}]*)\}|(\w+|\*)))?\s*(?=\()")
+_NAME = r"(?:(\*)|\^\s*(?:\{([^{}]*)\}|(\w+|\*)))"
+_POPULATION = re.compile(rf"\s*P\s*{_NAME}?\s*(?=\()")
+_WHOLE = re.compile(rf"\s*P\s*{_NAME}\s*")  # all that was seen there, nothing acted on
 
 
 def parse_population(text: str) -> tuple[str, str]:
@@ -22,10 +24,11 @@ def parse_population(text: str) -> tuple[str, str]:
     ``"P*(Z)"`` is about the population ``"*"``, ``"P(Z)"`` about the one without a name.
     """
     found = _POPULATION.match(text)
-    if found is None:
-        return "", text
-    name = found[1] or found[2] or found[3] or ""
-    return name.strip(), f"P{text[found.end() :]}"
+    return ("", text) if found is None else (_name(found), f"P{text[found.end() :]}")
+
+
+def _name(found: re.Match[str]) -> str:
+    return (found[1] or found[2] or found[3] or "").strip()
 
 
 def read_distribution(masks: MaskGraph, text: str) -> tuple[str, int, int]:
@@ -42,7 +45,8 @@ class PopulationIdentification(Identification):
     """The answer to a question about one population from data on others.
 
     Its `evaluate` takes a mapping from distributions to tables, such as ``{"P(Z, Y | do(X))": ...,
-    "P*(Z)": ...}``; ``P*`` is the target population, ``P^{a}`` one called "a".
+    "P*(Z)": ...}``; ``P*`` is the target population, ``P^{a}`` one called "a". A name without nodes, as
+    ``"P^{S=1}"``, is all that was seen there.
     """
 
     def evaluate(self, table: Any, *arguments: Any, **options: Any) -> Any:
@@ -66,11 +70,16 @@ class PopulationIdentification(Identification):
 
 
 def _is_distribution(name: Hashable) -> bool:
-    return isinstance(name, tuple) or (isinstance(name, str) and _POPULATION.match(name) is not None)
+    if not isinstance(name, str):
+        return isinstance(name, tuple)
+    return _POPULATION.match(name) is not None or _WHOLE.fullmatch(name) is not None
 
 
 def _key(name: Any) -> tuple[Iterable[Hashable], str]:
     if isinstance(name, tuple):
         return name
+    whole = _WHOLE.fullmatch(name)
+    if whole is not None:
+        return (), _name(whole)
     domain, plain = parse_population(name)
     return tuple(node for node, _ in parse_query(plain).do), domain

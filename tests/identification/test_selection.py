@@ -106,6 +106,8 @@ def test_a_census_makes_up_for_what_selection_distorts():
     tables = {"P^{S=1}(X, Y, Z)": selected(model), "P(Z)": model.table((), ["Z"])}
     value = r.evaluate(tables, do={"X": 1}, outcome={"Y": 1})
     assert value == pytest.approx(truth(model, "P(Y=1 | do(X=1))"), abs=1e-9)
+    named_shortly = {"P^{S=1}": tables["P^{S=1}(X, Y, Z)"], "P(Z)": tables["P(Z)"]}
+    assert r.evaluate(named_shortly, do={"X": 1}, outcome={"Y": 1}) == value
 
 
 def test_a_census_of_the_wrong_variable_does_not_help():
