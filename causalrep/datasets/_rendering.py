@@ -21,13 +21,14 @@ I. Quilez, 2D distance functions (articles on computer graphics), for the disc a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-__all__ = ["Canvas", "background", "draw_rows", "hsv_to_rgb", "paint", "rgb_to_hue"]
+__all__ = ["Canvas", "background", "band", "draw_rows", "hsv_to_rgb", "paint", "rgb_to_hue"]
 
 #: Pixels (times rows) drawn at once: about 40 MB of float32 temporaries.
 _PIXELS_PER_CHUNK = 1 << 20
@@ -87,6 +88,28 @@ class Canvas:
         distance = _norm(dx, dy)
         return (0.5 + (radius - distance) / self._footprint(dx, dy, distance)).clamp(0.0, 1.0)
 
+    def spot(self, x: Tensor, y: Tensor, radius: Tensor) -> Tensor:
+        """Return the coverage of discs that keep their area, pi radius^2, however small they are.
+
+        Parameters
+        ----------
+        x, y, radius : Tensor of shape (n,)
+            Centres and radii, in world units.
+
+        Notes
+        -----
+        A ramp of one pixel round a radius r, in pixels, holds pi (r^2 + 1/12), which is put right by a
+        slightly smaller r. Below 1 / sqrt 3 the ramp is a cone, whose height then fades with the area: a
+        narrower one could fall between the centres of four pixels and not be seen.
+        """
+        pixel = math.sqrt(self.pixel[0] * self.pixel[1])
+        area = (radius.float() / pixel).square()[:, None, None]
+        shown = (area.clamp_min(1 / 3) - 1 / 12).sqrt() * pixel
+        dx, dy = self._offsets(x, y)
+        distance = _norm(dx, dy)
+        cover = (0.5 + (shown - distance) / self._footprint(dx, dy, distance)).clamp(0.0, 1.0)
+        return cover * (3.0 * area).clamp_max(1.0)
+
     def segment(
         self, start: tuple[Tensor, Tensor], end: tuple[Tensor, Tensor], width: float, *, cap: str = "butt"
     ) -> Tensor:
@@ -109,7 +132,7 @@ class Canvas:
         length = length[:, None, None]
         if cap == "butt":
             centred = along - length / 2
-            return _band(centred, length / 2, self._footprint(ux, uy)) * _band(
+            return band(centred, length / 2, self._footprint(ux, uy)) * band(
                 across, width / 2, self._footprint(-uy, ux)
             )
         if cap != "round":
@@ -117,7 +140,7 @@ class Canvas:
         nearest = torch.minimum(along.clamp_min(0.0), length)
         dx, dy = dx - nearest * ux, dy - nearest * uy
         distance = _norm(dx, dy)
-        return _band(distance, width / 2, self._footprint(dx, dy, distance))
+        return band(distance, width / 2, self._footprint(dx, dy, distance))
 
     def frame(self, x: Tensor, y: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
         """Return the coordinates of all pixel centres in frames of their own, shape (n, n_rows, size) each.
@@ -218,7 +241,7 @@ def _norm(x: Tensor, y: Tensor) -> Tensor:
     return (x * x + y * y).clamp_min(1e-12).sqrt()
 
 
-def _band(distance: Tensor, half: Tensor | float, footprint: Tensor) -> Tensor:
+def band(distance: Tensor, half: Tensor | float, footprint: Tensor | float) -> Tensor:
     """Coverage of the strip |distance| <= half; keeps its area also when thinner than a pixel."""
     upper = (0.5 + (half - distance) / footprint).clamp(0.0, 1.0)
     lower = (0.5 + (-half - distance) / footprint).clamp(0.0, 1.0)

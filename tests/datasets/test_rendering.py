@@ -129,3 +129,14 @@ def test_rows_do_not_depend_on_the_chunks_they_are_drawn_in(monkeypatch):
     monkeypatch.setattr(_rendering, "_PIXELS_PER_CHUNK", 5 * 50 * 50)
     assert torch.equal(draw_rows(draw, 37, 50), whole)
     assert draw_rows(draw, 0, 50).shape == (0, 3, 50, 50)
+
+
+@pytest.mark.parametrize("radius", [0.1, 0.25, 0.3, 0.6, 4.0])
+def test_spot_keeps_its_area_however_small(radius):
+    canvas = Canvas(50, (0.0, 25.0), (0.0, 25.0))
+    offset = torch.from_numpy(np.random.default_rng(0).uniform(-0.25, 0.25, (2, 400)))
+    cover = canvas.spot(12.0 + offset[0], 13.0 + offset[1], torch.full((400,), radius))
+    areas = cover.sum(dim=(1, 2)) * 0.25
+    # the mean over places is the integral of the profile, to 1 / sqrt 400 of the spread of at most 30 %
+    assert float(areas.mean()) == pytest.approx(math.pi * radius**2, rel=0.02)
+    assert float(areas.min()) > 0.5 * math.pi * radius**2
