@@ -65,7 +65,8 @@ class PopulationIdentification(Identification):
             As there.
         """
         if isinstance(table, Mapping) and table and all(map(_is_distribution, table)):
-            table = {_key(name): part for name, part in table.items()}
+            # The name itself keeps apart two tables of one distribution, which measure different nodes.
+            table = {(*_key(name), name): part for name, part in table.items()}
         return super().evaluate(table, *arguments, **options)
 
 
@@ -77,7 +78,7 @@ def _is_distribution(name: Hashable) -> bool:
 
 def _key(name: Any) -> tuple[Iterable[Hashable], str]:
     if isinstance(name, tuple):
-        return name
+        return name[0], name[1]
     whole = _WHOLE.fullmatch(name)
     if whole is not None:
         return (), _name(whole)

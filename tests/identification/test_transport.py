@@ -143,6 +143,22 @@ def test_what_is_at_hand_may_be_listed():
     assert not partly.witness.verify()  # nothing is proved where not all nodes are measured
 
 
+def test_tables_of_different_nodes_of_one_population_are_all_read():
+    graph = ADMG([("Z", "Y"), ("X", "Y")])
+    model = ResponseModel(graph, 3)
+    tables = {
+        "P(X, Y, Z)": model.table(),
+        "P(X, Y)": model.table((), ["X", "Y"]),
+        "P(Z)": model.table((), ["Z"]),
+        "P*(Z)": model.table((), ["Z"]),
+    }
+    r = transport(graph, "P(Y | do(X))", selection=["Z"], available=list(tables))
+    expected = model.probability([(Potential("Y", (("X", 1),)), 1)], [])
+    for order in (list(tables), list(tables)[::-1]):
+        value = r.evaluate({name: tables[name] for name in order}, do={"X": 1}, outcome={"Y": 1})
+        assert value == pytest.approx(expected, abs=1e-9)
+
+
 def test_two_sources_together_tell_what_neither_does():
     # One trial differs in how M comes about, the other in how Y does.
     g = ADMG([("X", "M"), ("M", "Y"), ("X", "Y")], [("X", "M"), ("X", "Y")])
