@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from causalrep.discovery._knowledge import Knowledge
+from causalrep.discovery._knowledge import Constraints, Knowledge
 from causalrep.discovery._orientation import RULES
+from causalrep.discovery._restrict import allowed_pairs
 from causalrep.discovery._search import Ints
 from causalrep.discovery._separating_sets import SeparatingSets
 from causalrep.discovery._skeleton import Skeleton
@@ -44,6 +46,7 @@ class ConstraintSearch(BaseEstimator):  # type: ignore[misc]
     alpha: float
     knowledge: Knowledge | None
     max_cond: int | None
+    restrict: Any
     collider_rule: str
     device: Any
     _names: tuple[Hashable, ...]
@@ -59,6 +62,24 @@ class ConstraintSearch(BaseEstimator):  # type: ignore[misc]
         if self.collider_rule not in RULES:
             raise UnknownNameError(self.collider_rule, RULES, what="`collider_rule`")
         checked_knowledge(self.knowledge)
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """Forget what an earlier fit found if this one does not come to its end."""
+        done = False
+        try:
+            yield
+            done = True
+        except KeyboardInterrupt as stop:
+            stop.add_note(f"the search was stopped: this {type(self).__name__} is not fitted")
+            raise
+        finally:
+            if not done:
+                for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
+                    delattr(self, name)
+
+    def _constraints(self, names: tuple[Hashable, ...], shown: tuple[Hashable, ...]) -> Constraints:
+        return Constraints(self.knowledge, names, allowed_pairs(self.restrict, names, shown))
 
     def _fitted_test(self, X: Any) -> tuple[CITest, tuple[Hashable, ...], tuple[Hashable, ...]]:
         """Return the test, the names of its columns in its order, and the names as the user has them."""

@@ -13,7 +13,7 @@ from causalrep.discovery._knowledge import Constraints, Knowledge
 from causalrep.discovery._marks import PagDraft
 from causalrep.discovery._orientation import Conflict, find_evidence
 from causalrep.discovery._search import CanonicalTest, Questions
-from causalrep.discovery._skeleton import Skeleton, find_skeleton, prune
+from causalrep.discovery._skeleton import ProgressReport, Skeleton, find_skeleton, prune
 from causalrep.graphs import PAG
 from causalrep.graphs._fci_rules import Marks
 from causalrep.graphs._store import ARROW
@@ -54,10 +54,15 @@ class FCI(ConstraintSearch):
     max_pds : int, default=None
         Largest number of candidates for the second round of tests; where a pair has more, that end of it
         asks nothing more. By default there is no bound.
+    restrict : Graph, or frame or array of shape (n_features, n_features), bool, default=None
+        Which pairs may be adjacent, for example what a quick screen has left: the adjacencies of a graph, or
+        true entries on either side of the diagonal. The others are never tested for an edge.
     device : str or torch.device, default=None
         Where to compute; by default where the data are.
-    progress : bool, default=False
-        Whether to show a bar for each level, on stderr.
+    progress : bool or callable, default=False
+        Whether to show a bar for each level, on stderr. A callable gets an object with the attributes
+        ``level``, ``n_tests`` and ``n_edges`` after each block of tests of the search for adjacencies; it
+        stops the search by raising an exception, which leaves the estimator unfitted.
 
     Attributes
     ----------
@@ -129,8 +134,9 @@ class FCI(ConstraintSearch):
         collider_rule: Literal["max_p", "standard", "conservative", "majority"] = "max_p",
         selection: bool = False,
         max_pds: int | None = None,
+        restrict: Any = None,
         device: Any = None,
-        progress: bool = False,
+        progress: ProgressReport = False,
     ) -> None:
         self.test = test
         self.alpha = alpha
@@ -139,6 +145,7 @@ class FCI(ConstraintSearch):
         self.collider_rule = collider_rule
         self.selection = selection
         self.max_pds = max_pds
+        self.restrict = restrict
         self.device = device
         self.progress = progress
 
@@ -157,14 +164,19 @@ class FCI(ConstraintSearch):
         FCI
             The estimator itself.
         """
+        with self._all_or_nothing():
+            self._search(X)
+        return self
+
+    def _search(self, X: Any) -> None:
         self._check_parameters()
         asked, names, shown = self._fitted_test(X)
         order = canonical_order(names)
         test = CanonicalTest(asked, order)
         self._names = tuple(names[k] for k in order)
-        constraints = Constraints(self.knowledge, self._names)
+        constraints = self._constraints(self._names, shown)
         skeleton = find_skeleton(
-            test, self.alpha, constraints, max_cond=self.max_cond, progress=bool(self.progress)
+            test, self.alpha, constraints, max_cond=self.max_cond, progress=self.progress
         )
         self.n_tests_per_level_ = skeleton.n_tests
         skeleton, self.n_pds_cut_ = self._second_round(test, skeleton, constraints)
@@ -177,7 +189,6 @@ class FCI(ConstraintSearch):
         self._publish(shown)
         self.n_tests_ = sum(skeleton.n_tests) + n_more
         self.n_untestable_ = skeleton.n_untestable + n_missed
-        return self
 
     def _draft(
         self, test: CanonicalTest, skeleton: Skeleton, constraints: Constraints, rule: str

@@ -118,10 +118,18 @@ class Constraints:
         Entry (i, j) is about the edge i -> j.
     tier : array of shape (d,), int, or None
         Tier of each variable, -1 for none; ``None`` where there are no tiers.
+    allowed : array of shape (d, d), bool, or None
+        Which pairs may be adjacent, symmetric; ``None`` for all.
     """
 
-    def __init__(self, knowledge: Knowledge | None, names: Sequence[Hashable]) -> None:
+    def __init__(
+        self,
+        knowledge: Knowledge | None,
+        names: Sequence[Hashable],
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> None:
         d = len(names)
+        self.allowed = allowed
         self.required: NDArray[np.bool_] = np.zeros((d, d), dtype=bool)
         self.forbidden: NDArray[np.bool_] = np.zeros((d, d), dtype=bool)
         self.tier: NDArray[np.int64] | None = None
@@ -140,11 +148,17 @@ class Constraints:
                 self.tier[[position[name] for name in tier]] = level
             known = self.tier >= 0
             self.forbidden |= (self.tier[:, None] > self.tier[None, :]) & known[:, None] & known[None, :]
+        if allowed is not None and (self.required & ~allowed).any():
+            i, j = np.argwhere(self.required & ~allowed)[0].tolist()
+            raise GraphError(
+                f"the edge {names[i]!r} -> {names[j]!r} is required, but `restrict` rules it out"
+            )
 
     @property
     def never_adjacent(self) -> NDArray[np.bool_]:
-        """Pairs forbidden both ways, array of shape (d, d)."""
-        return self.forbidden & self.forbidden.T
+        """Pairs forbidden both ways or not allowed, array of shape (d, d)."""
+        never = self.forbidden & self.forbidden.T
+        return never if self.allowed is None else never | ~self.allowed
 
     @property
     def always_adjacent(self) -> NDArray[np.bool_]:

@@ -9,14 +9,15 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from causalrep.discovery._constraint_search import ConflictWarning, ConstraintSearch, checked_knowledge
+from causalrep.discovery._false_discoveries import METHODS, without_false_discoveries
 from causalrep.discovery._knowledge import Constraints, Knowledge
 from causalrep.discovery._orientation import find_evidence, orient_edges
 from causalrep.discovery._search import CanonicalTest
-from causalrep.discovery._skeleton import find_skeleton
+from causalrep.discovery._skeleton import ProgressReport, find_skeleton
 from causalrep.graphs import PDAG
 from causalrep.independence import CITest
 from causalrep.independence._arrays import canonical_order
-from causalrep.utils import GraphError
+from causalrep.utils import GraphError, UnknownNameError
 
 __all__ = ["PC"]
 
@@ -51,10 +52,20 @@ class PC(ConstraintSearch):
         all sets of neighbours of either end that separate it, where the middle must be in none or all of
         them (``"conservative"``) or in less or more than half (``"majority"``). Triples that this leaves
         open are listed in `ambiguous_`, and no direction is concluded from them.
+    restrict : Graph, or frame or array of shape (n_features, n_features), bool, default=None
+        Which pairs may be adjacent, for example what a quick screen has left: the adjacencies of a graph, or
+        true entries on either side of the diagonal. The others are never tested for an edge.
+    fdr : {"bh", "by"}, default=None
+        Remove, after the search, the edges that the step-up procedure of Benjamini and Hochberg, or that of
+        Benjamini and Yekutieli, does not reject at `alpha`, each by its largest p-value. It bounds the mean
+        share of false edges as far as those are p-values, which a search does not make sure of: edges that it
+        removed wrongly, and sets that it did not ask, are not accounted for.
     device : str or torch.device, default=None
         Where to compute, for example ``"cuda"``; by default where the data are.
-    progress : bool, default=False
-        Whether to show a bar for each level, on stderr.
+    progress : bool or callable, default=False
+        Whether to show a bar for each level, on stderr. A callable gets an object with the attributes
+        ``level``, ``n_tests`` and ``n_edges`` after each block of tests of the search for adjacencies; it
+        stops the search by raising an exception, which leaves the estimator unfitted.
 
     Attributes
     ----------
@@ -130,14 +141,18 @@ class PC(ConstraintSearch):
         knowledge: Knowledge | None = None,
         max_cond: int | None = None,
         collider_rule: Literal["max_p", "standard", "conservative", "majority"] = "max_p",
+        restrict: Any = None,
+        fdr: Literal["bh", "by"] | None = None,
         device: Any = None,
-        progress: bool = False,
+        progress: ProgressReport = False,
     ) -> None:
         self.test = test
         self.alpha = alpha
         self.knowledge = knowledge
         self.max_cond = max_cond
         self.collider_rule = collider_rule
+        self.restrict = restrict
+        self.fdr = fdr
         self.device = device
         self.progress = progress
 
@@ -156,15 +171,29 @@ class PC(ConstraintSearch):
         PC
             The estimator itself.
         """
+        with self._all_or_nothing():
+            self._search(X)
+        return self
+
+    def _search(self, X: Any) -> None:
         self._check_parameters()
+        if self.fdr is not None and self.fdr not in METHODS:
+            raise UnknownNameError(self.fdr, METHODS, what="`fdr`")
         asked, names, shown = self._fitted_test(X)
         order = canonical_order(names)
         test = CanonicalTest(asked, order)
         canonical = tuple(names[k] for k in order)
-        constraints = Constraints(self.knowledge, canonical)
+        constraints = self._constraints(canonical, shown)
         skeleton = find_skeleton(
-            test, self.alpha, constraints, max_cond=self.max_cond, progress=bool(self.progress)
+            test,
+            self.alpha,
+            constraints,
+            max_cond=self.max_cond,
+            progress=self.progress,
+            keep_weakest=self.fdr is not None,
         )
+        if self.fdr is not None:
+            skeleton = without_false_discoveries(skeleton, self.alpha, constraints, self.fdr)
         evidence, n_more, n_missed = find_evidence(
             test,
             skeleton,
@@ -181,7 +210,6 @@ class PC(ConstraintSearch):
         self.n_tests_ = sum(skeleton.n_tests) + n_more
         self.n_tests_per_level_ = skeleton.n_tests
         self.n_untestable_ = skeleton.n_untestable + n_missed
-        return self
 
     def orient(self, knowledge: Knowledge | None) -> PDAG:
         """Direct the adjacencies found by `fit` anew under other knowledge, without another test.

@@ -15,7 +15,7 @@ from causalrep.discovery._knowledge import Constraints, Knowledge
 from causalrep.discovery._marks import PagDraft
 from causalrep.discovery._orientation import Conflict, find_evidence
 from causalrep.discovery._search import CanonicalTest, Questions
-from causalrep.discovery._skeleton import Skeleton, find_skeleton, prune
+from causalrep.discovery._skeleton import ProgressReport, Skeleton, find_skeleton, prune
 from causalrep.graphs import PAG
 from causalrep.independence import CITest
 from causalrep.independence._arrays import canonical_order
@@ -46,10 +46,15 @@ class RFCI(ConstraintSearch):
         Largest size of a conditioning set in the search for adjacencies.
     selection : bool, default=False
         Whether the rows may have been selected by variables that others cause (rules R5 to R7).
+    restrict : Graph, or frame or array of shape (n_features, n_features), bool, default=None
+        Which pairs may be adjacent, for example what a quick screen has left: the adjacencies of a graph, or
+        true entries on either side of the diagonal. The others are never tested for an edge.
     device : str or torch.device, default=None
         Where to compute; by default where the data are.
-    progress : bool, default=False
-        Whether to show a bar for each level, on stderr.
+    progress : bool or callable, default=False
+        Whether to show a bar for each level, on stderr. A callable gets an object with the attributes
+        ``level``, ``n_tests`` and ``n_edges`` after each block of tests of the search for adjacencies; it
+        stops the search by raising an exception, which leaves the estimator unfitted.
 
     Attributes
     ----------
@@ -115,14 +120,16 @@ class RFCI(ConstraintSearch):
         knowledge: Knowledge | None = None,
         max_cond: int | None = None,
         selection: bool = False,
+        restrict: Any = None,
         device: Any = None,
-        progress: bool = False,
+        progress: ProgressReport = False,
     ) -> None:
         self.test = test
         self.alpha = alpha
         self.knowledge = knowledge
         self.max_cond = max_cond
         self.selection = selection
+        self.restrict = restrict
         self.device = device
         self.progress = progress
 
@@ -141,14 +148,19 @@ class RFCI(ConstraintSearch):
         RFCI
             The estimator itself.
         """
+        with self._all_or_nothing():
+            self._search(X)
+        return self
+
+    def _search(self, X: Any) -> None:
         self._check_parameters()
         asked, names, shown = self._fitted_test(X)
         order = canonical_order(names)
         test = CanonicalTest(asked, order)
         self._names = tuple(names[k] for k in order)
-        constraints = Constraints(self.knowledge, self._names)
+        constraints = self._constraints(self._names, shown)
         skeleton = find_skeleton(
-            test, self.alpha, constraints, max_cond=self.max_cond, progress=bool(self.progress)
+            test, self.alpha, constraints, max_cond=self.max_cond, progress=self.progress
         )
         self.n_tests_per_level_ = skeleton.n_tests
         rounds = _Rounds(test, float(self.alpha), constraints, skeleton)
@@ -169,7 +181,6 @@ class RFCI(ConstraintSearch):
         self._publish(shown)
         self.n_tests_ = sum(rounds.skeleton.n_tests) + rounds.n_tests + n_more
         self.n_untestable_ = rounds.skeleton.n_untestable + rounds.n_untestable + n_missed
-        return self
 
 
 class _Rounds:

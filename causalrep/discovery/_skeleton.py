@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import comb
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,30 @@ from causalrep.discovery._search import (
 )
 from causalrep.utils import progress_bar
 
-__all__ = ["Skeleton", "find_skeleton", "prune"]
+__all__ = ["Progress", "ProgressReport", "Skeleton", "collect", "find_skeleton", "prune"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the search for adjacencies is.
+
+    Attributes
+    ----------
+    level : int
+        Size of the conditioning sets that are asked.
+    n_tests : int
+        Number of tests made so far, of all levels.
+    n_edges : int
+        Number of pairs that were adjacent when the level began.
+    """
+
+    level: int
+    n_tests: int
+    n_edges: int
+
+
+ProgressReport: TypeAlias = bool | Callable[[Progress], object]
+"""Whether to show a bar, or who is told."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +81,8 @@ class Skeleton:
         Number of tests at each level.
     n_untestable : int
         How many of all tests could not be made.
+    left : tuple of Winners
+        The weakest test of each pair that stayed, level by level; empty unless it was asked for.
     """
 
     adjacency: NDArray[np.bool_]
@@ -66,6 +92,7 @@ class Skeleton:
     kept: Ints
     n_tests: tuple[int, ...]
     n_untestable: int
+    left: tuple[Winners, ...] = ()
 
 
 def find_skeleton(
@@ -74,7 +101,8 @@ def find_skeleton(
     constraints: Constraints,
     *,
     max_cond: int | None = None,
-    progress: bool = False,
+    progress: ProgressReport = False,
+    keep_weakest: bool = False,
 ) -> Skeleton:
     """Search the skeleton.
 
@@ -88,8 +116,10 @@ def find_skeleton(
         What is known.
     max_cond : int, optional
         Largest set size.
-    progress : bool
-        Whether to show a bar for each level.
+    progress : bool or callable
+        Whether to show a bar for each level; or what is called with a `Progress` after each block of tests.
+    keep_weakest : bool
+        Whether to keep the weakest test of the edges too.
 
     Notes
     -----
@@ -97,6 +127,7 @@ def find_skeleton(
     O(d^2) beyond what the test uses for a chunk.
     """
     search = _Pruning(test, alpha, constraints, ~(constraints.never_adjacent | np.eye(test.d, dtype=bool)))
+    search.keep_weakest = keep_weakest
     n_tests: list[int] = []
     while (level := len(n_tests)) < max(1, search.adjacency.sum(axis=1).max()) and (
         max_cond is None or level <= max_cond
@@ -106,9 +137,26 @@ def find_skeleton(
             search.n_untestable += total
             break
         questions = neighbourhood_questions(search.adjacency, search.adjacency, level, constraints.tier)
-        with progress_bar(total, description=f"level {level}", enabled=progress, unit="test") as bar:
-            n_tests.append(search.level(questions, level, bar.update))
+        with progress_bar(total, description=f"level {level}", enabled=progress is True, unit="test") as bar:
+            advance = bar.update
+            if callable(progress):
+                advance = _teller(progress, level, sum(n_tests), int(search.adjacency.sum()) // 2)
+            n_tests.append(search.level(questions, level, advance))
     return search.skeleton(tuple(n_tests))
+
+
+def _teller(
+    report: Callable[[Progress], object], level: int, n_before: int, n_edges: int
+) -> Callable[[int], None]:
+    """Return what turns the number of tests of each block into a report."""
+    done = n_before
+
+    def advance(made: int) -> None:
+        nonlocal done
+        done += made
+        report(Progress(level, done, n_edges))
+
+    return advance
 
 
 def prune(
@@ -157,6 +205,8 @@ class _Pruning:
         self.n_untestable = 0
         self._pvalues = np.full((test.d, test.d), np.nan)
         self._removed = [Winners.none(0)]
+        self.keep_weakest = False
+        self._left: list[Winners] = []
         self._before = start
         if start is not None:
             self.n_untestable, self._pvalues = start.n_untestable, start.pvalues.copy()
@@ -174,14 +224,17 @@ class _Pruning:
         self.adjacency[found.i[gone], found.j[gone]] = False
         self.adjacency[found.j[gone], found.i[gone]] = False
         self._removed.append(found.take(gone))
+        if self.keep_weakest:
+            self._left.append(found.take(~gone))
         self.n_untestable += found.n_untestable
         return found.n_tests
 
     def skeleton(self, n_tests: tuple[int, ...]) -> Skeleton:
         """Return what is left and why."""
-        pairs, sets = _collect(self._removed, self._before)
+        pairs, sets = collect(self._removed, self._before)
         kept = np.argwhere(np.triu(self.adjacency & (self._pvalues > self._alpha)))
-        return Skeleton(self.adjacency, self._pvalues, pairs, sets, kept, n_tests, self.n_untestable)
+        left = tuple(self._left)
+        return Skeleton(self.adjacency, self._pvalues, pairs, sets, kept, n_tests, self.n_untestable, left)
 
 
 def _count(adjacency: NDArray[np.bool_], level: int, constraints: Constraints) -> int:
@@ -195,7 +248,7 @@ def _count(adjacency: NDArray[np.bool_], level: int, constraints: Constraints) -
     return sum(len(block.i) * comb(block.candidates.shape[1], level) for block in blocks)
 
 
-def _collect(removed: list[Winners], before: Skeleton | None) -> tuple[Ints, Ints]:
+def collect(removed: list[Winners], before: Skeleton | None) -> tuple[Ints, Ints]:
     """Return the removed pairs of all levels, sorted, and their sets padded to one width."""
     pairs = [np.stack([part.i, part.j], axis=1) for part in removed]
     sets = [part.sets for part in removed]

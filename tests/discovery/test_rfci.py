@@ -155,7 +155,7 @@ def test_estimator_passes_the_common_checks(estimator, check):
 
 
 def test_an_edge_of_a_triple_that_what_separates_its_ends_separates_goes():
-    """I and K are separated by M, which is adjacent to neither J nor K, so that no other test asks J, K | M."""
+    """I and K are separated by M, which is adjacent to neither J nor K: no other test asks J, K | M."""
     R = np.eye(4)
     for a, b, r in ((0, 3, 0.7), (0, 1, -0.4), (0, 2, 0.117), (2, 3, 0.1), (1, 2, 0.117), (1, 3, 0.1)):
         R[a, b] = R[b, a] = r
