@@ -30,7 +30,7 @@ from causalrep.scm._expressions import (
     walk,
     written,
 )
-from causalrep.scm._inverse import is_constant, undone, way_to_the_draw
+from causalrep.scm._inverse import divides, is_constant, undone, way_to_the_draw
 from causalrep.scm._laws import LAWS, law_text
 from causalrep.scm._mechanism import Array, Mechanism, Noise, NoiseLaw
 from causalrep.scm._mechanisms import Linear, Root
@@ -155,8 +155,8 @@ class Equation(Mechanism):
 
     @property
     def monotone(self) -> bool:
-        """Whether there is one draw, and every function round it can be undone."""
-        return self._way is not None
+        """Whether there is one draw, and every function round it can be undone and has no jump."""
+        return self._way is not None and not divides(self._way[0])
 
     @property
     def discrete(self) -> bool:

@@ -17,7 +17,7 @@ from scipy import special
 from causalrep.scm._expressions import Apply, Expr, Law, Number, Sum, children, compiled, constant, laws_in
 from causalrep.scm._mechanism import Array
 
-__all__ = ["Step", "Undo", "is_constant", "undone", "way_to_the_draw"]
+__all__ = ["Step", "Undo", "divides", "is_constant", "undone", "way_to_the_draw"]
 
 Undo = Callable[..., tuple[Any, Any]]
 """``undo(value, *others)`` gives the argument and the log of ``|d argument / d value|``."""
@@ -93,6 +93,11 @@ def way_to_the_draw(
         steps.append(Step(undo, tuple(compiler(other, draw) for other in others)))
         here = parts[at]
     return tuple(steps), here
+
+
+def divides(steps: tuple[Step, ...]) -> bool:
+    """Say whether a step divides by the draw, so that the value jumps where the draw crosses zero."""
+    return any(step.undo is _UNDO["/", 1] for step in steps)
 
 
 def _undo_of(expr: Expr, at: int, table: Mapping[tuple[str, int], Undo]) -> Undo | None:

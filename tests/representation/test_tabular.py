@@ -67,6 +67,11 @@ def test_decoding_undoes_encoding(fitted):
     assert (low < high).all()
 
 
+def test_what_it_declares(fitted):
+    told = {"invertible", "monotone", "has_density", "has_posterior"}
+    assert fitted.capabilities == told
+
+
 def test_the_density_integrates_to_one_and_is_that_of_draws(fitted):
     grid = np.linspace(-4, 40, 4001)
     for x in (-1.0, 0.5):
