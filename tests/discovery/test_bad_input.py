@@ -6,10 +6,10 @@ import pytest
 import torch
 from sklearn.exceptions import NotFittedError
 
-from causalrep.discovery import PC, Knowledge
+from causalrep.discovery import FCI, PC, RFCI, Knowledge
 from causalrep.graphs import CPDAG, DAG
 from causalrep.independence import CITestWarning, FisherZ, Oracle
-from causalrep.utils import DataError, DeviceError, UnknownNameError
+from causalrep.utils import CycleError, DataError, DeviceError, GraphError, UnknownNameError
 
 
 def frame(n=100):
@@ -111,3 +111,100 @@ def test_copies_keep_their_edges_and_are_warned_of():
 def test_four_rows_allow_the_empty_set_only():
     pc = PC(alpha=0.5).fit(frame(4))
     assert len(pc.n_tests_per_level_) == 1
+
+
+# --- every search, row by row ---------------------------------------------------------------------
+
+SEARCHES = [PC, FCI, RFCI]
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda X: X.mask(X > 2), r"columns 'a', 'b' are not finite: \d+ entries hold missing values"),
+        (lambda X: X.assign(a=[np.inf, *X["a"][1:]]), "column 'a' is not finite: 1 entries hold infinity"),
+        (lambda X: X.assign(c=3.0), "column 'c' is constant"),
+        (lambda X: X.assign(d=["x", "y"] * 50), "column 'd'.*a test for discrete variables suits"),
+        (lambda X: X.assign(d=pd.Categorical(["x", "y"] * 50)), "a test for discrete variables suits"),
+        (lambda X: X.assign(d=1j * X["a"]), "Complex data not supported: column 'd'"),
+        (lambda X: X.set_axis(["a", "a", "b"], axis=1), "two columns named 'a'"),
+        (lambda X: X["a"].to_numpy(), "`X` must have two dimensions"),
+        (lambda X: np.stack([X, X]), "`X` must have two dimensions"),
+        (lambda X: X[[]], "0 feature"),
+        (lambda X: X.head(1), "at least 4 rows"),
+    ],
+)
+def test_every_search_refuses_the_same_and_is_not_fitted(search, spoil, message):
+    data = frame()
+    data.loc[3, ["a", "b"]] = 2.5
+    data["c"] = data["c"].clip(upper=1.9)
+    learner = search().fit(data)
+    with pytest.raises(DataError, match=message):
+        learner.fit(spoil(data))
+    assert not hasattr(learner, "graph_")
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_knowledge_that_cannot_be_is_refused(search):
+    for wrong in (Knowledge(required=[("a", "z")]), Knowledge(tiers=[["a"], ["y"]])):
+        with pytest.raises(UnknownNameError, match=r"the knowledge names '[yz]'"):
+            search(knowledge=wrong).fit(frame())
+    with pytest.raises(GraphError, match="both required and forbidden"):
+        search(knowledge=Knowledge(required=[("a", "b")], forbidden=[("a", "b")]))
+    with pytest.raises(CycleError):
+        search(knowledge=Knowledge(required=[("a", "b"), ("b", "a")]))
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_more_columns_than_rows_and_sums_of_columns_give_a_graph(search):
+    rng = np.random.default_rng(0)
+    wide = search(alpha=0.05).fit(rng.normal(size=(10, 30)))
+    assert len(wide.graph_.nodes) == 30
+    with pytest.warns(CITestWarning, match="'d' is a linear function of") as caught:
+        summed = search().fit(frame().assign(d=lambda t: t["a"] + t["b"]))
+    assert set(caught[0].message.names) == {"a", "b", "d"}
+    assert np.isfinite(summed.pvalues_[~np.eye(4, dtype=bool)]).all()
+    edges = {frozenset((u, v)) for u in summed.graph_.nodes for v in summed.graph_.adjacent(u)}
+    assert edges >= {frozenset("ad"), frozenset("bd")}
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_few_rows_stop_the_levels(search):
+    found = search(alpha=0.999).fit(np.random.default_rng(0).normal(size=(5, 6)))
+    assert len(found.n_tests_per_level_) == 2
+    assert found.n_untestable_ > 0
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_forms_of_numbers_do_not_matter(search):
+    data = (frame(200) * 30).round()
+    expected = search().fit(data)
+    for form in ("int8", "float16", "object", ">f4"):
+        assert search().fit(data.astype(form)).graph_ == expected.graph_
+    strided = np.asfortranarray(np.repeat(data.to_numpy(), 2, axis=0))[::2]
+    strided.flags.writeable = False
+    before = strided.copy()
+    assert np.array_equal(search().fit(strided).pvalues_, expected.pvalues_, equal_nan=True)
+    assert np.array_equal(strided, before)
+    scaled = data * [1e-9, 1.0, 1e9] + [1e-4, -1e5, 1e14]
+    assert search().fit(scaled.set_axis(range(200)[::-1])).graph_ == expected.graph_
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_codes_and_truth_values_are_warned_of_once(search):
+    for column in (np.arange(100) % 3, np.arange(100) % 2 == 0):
+        with pytest.warns(CITestWarning, match="takes codes of categories for quantities") as caught:
+            search().fit(frame().assign(d=column))
+        assert len(caught) == 1
+        assert (caught[0].message.kind, caught[0].message.names) == ("few_values", ("d",))
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_every_search_takes_one_column_and_checks_its_options(search):
+    assert search().fit(frame()[["a"]]).graph_.nodes == ("a",)
+    for alpha in (0, 1, np.nan, "x"):
+        with pytest.raises(DataError, match="`alpha`"):
+            search(alpha=alpha).fit(frame())
+    with pytest.raises(DataError, match="`max_cond`"):
+        search(max_cond=-1).fit(frame())
