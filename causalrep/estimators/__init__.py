@@ -10,6 +10,7 @@ from causalrep.estimators._metalearners import DRLearner, RLearner, SLearner, TL
 from causalrep.estimators._overlap import Overlap, OverlapWarning
 from causalrep.estimators._result import EffectResult
 from causalrep.estimators._tmle import TMLE
+from causalrep.estimators._two_stage import TwoStageLeastSquares
 
 __all__ = [
     "AIPW",
@@ -26,5 +27,6 @@ __all__ = [
     "RLearner",
     "SLearner",
     "TLearner",
+    "TwoStageLeastSquares",
     "XLearner",
 ]

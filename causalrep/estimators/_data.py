@@ -119,7 +119,7 @@ def read_table(
 def _position(wanted: Any, names: Sequence[Hashable], role: str) -> int:
     if isinstance(wanted, (int, np.integer)) and not isinstance(wanted, bool):
         if not -len(names) <= wanted < len(names):
-            raise UnknownNameError(wanted, range(len(names)), what=f"`{role}`")
+            raise DataError(f"`{role}` is position {wanted}, but X has {len(names)} feature(s)")
         return int(wanted) % len(names)
     if not isinstance(wanted, str):
         raise DataError(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
+from sklearn.dummy import DummyRegressor
 
 from causalrep.estimators._adjusting import AdjustingEstimator
 from causalrep.estimators._crossfit import Nuisance, cross_fit, make_splits
@@ -182,9 +183,13 @@ class DoubleML(AdjustingEstimator):
                 "propensity": Nuisance(propensity, arms),
             }
             if z is not None:
-                taken = regressor(self.treatment_model, W)
-                found["dose without instrument"] = Nuisance(taken, sample.t, arms == 0)
-                found["dose with instrument"] = Nuisance(taken, sample.t, arms == 1)
+                for arm, name in enumerate(("dose without instrument", "dose with instrument")):
+                    rows = arms == arm
+                    one_sided = (
+                        np.ptp(sample.t[rows]) == 0
+                    )  # nobody, or everybody, complies: nothing to learn
+                    taken = DummyRegressor() if one_sided else regressor(self.treatment_model, W)
+                    found[name] = Nuisance(taken, sample.t, rows)
             return found
         option = self._treatment_option() if z is None else self.treatment_model
         found = {

@@ -101,7 +101,7 @@ class IPW(AdjustingEstimator):
 
     def _read_overlap(self, sample: Sample) -> None:
         if self._is_parametric:
-            exact = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10, max_iter=200)
+            exact = LogisticRegression(C=1e6, solver="newton-cholesky", tol=1e-10, max_iter=200)
             W = sample.W if sample.W.shape[1] else np.ones((len(sample.y), 1))
             model = fit_model(make_pipeline(StandardScaler(), exact), W, sample.t, sample.fit_weight, 0)
             for rep in self._repetitions:

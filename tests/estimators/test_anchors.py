@@ -1,0 +1,66 @@
+"""Published figures on published data; skipped where the data are absent."""
+
+from pathlib import Path
+
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+from causalrep.estimators import IPW, DoubleML, GComputation, TwoStageLeastSquares
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+def table(name):
+    path = DATA / name
+    if not path.exists():
+        pytest.skip(f"needs ../shared/data/{name}")
+    return pd.read_csv(path)
+
+
+def test_job_training_experiment_is_a_difference_of_means():
+    data = table("lalonde_nsw/nsw_dw_experimental.csv")
+    for kind in (GComputation, IPW):
+        result = kind("treat", random_state=0).fit(data[["treat"]], data["re78"]).ate()
+        assert result.estimate == pytest.approx(1794.3, abs=0.05)
+        assert result.se == pytest.approx(671.0, abs=1.0)  # unequal variances
+
+
+def test_returns_to_schooling_by_college_proximity():
+    data = table("card_schooling/card.csv")
+    controls = ["exper", "expersq", "black", "smsa", "south", "smsa66", *(f"reg66{k}" for k in range(2, 10))]
+    X = data[["educ", "nearc4", *controls]]
+    est = TwoStageLeastSquares("educ", "nearc4", covariance="nonrobust").fit(X, data["lwage"])
+    assert est.ate().estimate == pytest.approx(0.1315, abs=5e-5)
+    assert est.ate().se == pytest.approx(0.0550, abs=5e-5)
+    assert est.first_stage_f_ == pytest.approx(13.3, abs=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "low", "high"),
+    [
+        ("plr", 8000, 9500),
+        ("irm", 7000, 8800),
+        ("iivm", 11000, 12800),
+    ],  # the figures of the paper, rounded outwards
+)
+def test_effects_of_pension_plans_are_near_the_published_ones(model, low, high):
+    path = DATA / "pension_401k" / "401k.parquet"
+    if not path.exists():
+        pytest.skip("needs ../shared/data/pension_401k")
+    data = pl.read_parquet(path)
+    W = data.select("age", "inc", "educ", "fsize", "marr", "twoearn", "db", "pira", "hown").to_numpy()
+    forests = {
+        "outcome_model": RandomForestRegressor(60, max_depth=7, min_samples_leaf=5, n_jobs=1),
+        "propensity_model": RandomForestClassifier(60, max_depth=5, min_samples_leaf=5, n_jobs=1),
+    }
+    roles = {"treatment": data["p401" if model == "iivm" else "e401"].to_numpy()}
+    if model == "iivm":
+        roles["instrument"] = data["e401"].to_numpy()
+        forests["treatment_model"] = RandomForestClassifier(60, max_depth=5, min_samples_leaf=5, n_jobs=1)
+    est = DoubleML(model=model, cv=3, random_state=0, **forests)
+    result = est.fit(W.astype(float), data["net_tfa"].to_numpy(), **roles).ate()
+    assert low < result.estimate < high
+    assert 1000 < result.se < 2000
