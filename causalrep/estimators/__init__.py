@@ -2,6 +2,7 @@
 
 from causalrep.estimators._adjusting import DoseWarning
 from causalrep.estimators._aipw import AIPW
+from causalrep.estimators._causal_effect import EffectReport, causal_effect
 from causalrep.estimators._crossfit import CrossFitWarning
 from causalrep.estimators._double_ml import DoubleML
 from causalrep.estimators._gcomputation import GComputation
@@ -20,6 +21,7 @@ __all__ = [
     "DRLearner",
     "DoseWarning",
     "DoubleML",
+    "EffectReport",
     "EffectResult",
     "GComputation",
     "Overlap",
@@ -29,4 +31,5 @@ __all__ = [
     "TLearner",
     "TwoStageLeastSquares",
     "XLearner",
+    "causal_effect",
 ]
