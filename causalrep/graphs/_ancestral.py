@@ -61,12 +61,14 @@ class Ancestral(Separable):
 def is_visible(store: EdgeStore, u: int, v: int) -> bool:
     """Return whether the directed edge u -> v is visible."""
     into, siblings = store.lists(ARROW, None), store.lists(ARROW, ARROW)
-    beside_v, parents_of_v = store.derived(adjacency_sets)[v], store.lists(ARROW, TAIL)[v]
+    beside_v, not_met = store.derived(adjacency_sets)[v], set(store.lists(ARROW, TAIL)[v]) - {u}
     colliders = [u]
     for node in colliders:  # grows while it is read
         if any(other != v and other not in beside_v for other in into[node]):
             return True
-        colliders += [other for other in siblings[node] if other in parents_of_v and other not in colliders]
+        new = [other for other in siblings[node] if other in not_met]
+        not_met.difference_update(new)
+        colliders += new
     return False
 
 

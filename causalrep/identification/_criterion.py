@@ -27,11 +27,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from causalrep.graphs import ADMG, CPDAG, DAG, MAG, MPDAG, PAG, PDAG, Graph
+from causalrep.graphs._ancestral import is_visible
 from causalrep.graphs._store import ARROW, TAIL
 from causalrep.identification._door import directed
 from causalrep.identification._neighbours import Neighbours, reach
 from causalrep.identification._possible import possible_children, possible_parents, unshielded_reach
-from causalrep.identification._visible import visible_children
 from causalrep.utils import GraphError, UnknownNameError
 
 __all__ = ["CRITERIA", "Problem", "problem_of"]
@@ -156,7 +156,8 @@ def _ancestral(g: MAG | PAG, x: list[int], y: list[int]) -> Problem:
         onward = [j for j in down[i] if causes[j]]
         if not onward:
             continue
-        visible = visible_children(store, i)
+        children = store.lists(TAIL, ARROW)[i]
+        visible = {j for j in children if causes[j] and is_visible(store, i, j)}
         first += [(i, j) for j in onward if j in visible]
         if obstacle is None:
             obstacle = next(((i, j) for j in onward if j not in visible), None)
