@@ -164,9 +164,12 @@ class Canvas:
         return (columns.to(x.device) - x.float()[:, None, None], rows.to(y.device) - y.float()[:, None, None])
 
     def _footprint(self, nx: Tensor, ny: Tensor, norm: Tensor | float = 1.0) -> Tensor:
-        """Size of a pixel in world units, seen along the direction (nx, ny) of length `norm`."""
+        """Size of a pixel in world units, seen along the direction (nx, ny) of length `norm`.
+
+        A vector of no length has no direction; a pixel is then as large as it is at most.
+        """
         step_x, step_y = self.pixel
-        return _norm(nx * step_x, ny * step_y) / norm
+        return (_norm(nx * step_x, ny * step_y) / norm).clamp_max(max(step_x, step_y))
 
 
 def background(grey: Tensor, size: int) -> Tensor:

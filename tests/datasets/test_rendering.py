@@ -140,3 +140,15 @@ def test_spot_keeps_its_area_however_small(radius):
     # the mean over places is the integral of the profile, to 1 / sqrt 400 of the spread of at most 30 %
     assert float(areas.mean()) == pytest.approx(math.pi * radius**2, rel=0.02)
     assert float(areas.min()) > 0.5 * math.pi * radius**2
+
+
+def test_the_middle_of_a_shape_is_covered_wholly():
+    canvas = Canvas(25, (0.0, 1.0), (0.0, 1.0))  # the centre of the middle pixel is at 0.5, 0.5
+    half, start, end = one(0.5), one(0.2), one(0.8)
+    for cover in (
+        canvas.disc(half, half, 0.1),
+        canvas.spot(half, half, one(0.1)),
+        canvas.segment((start, half), (end, half), 0.1, cap="round"),
+        canvas.segment((start, start), (end, end), 0.1, cap="round"),
+    ):
+        assert float(cover[0, 12, 12]) == 1.0
