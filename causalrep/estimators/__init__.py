@@ -4,8 +4,10 @@ from causalrep.estimators._adjusting import DoseWarning
 from causalrep.estimators._aipw import AIPW
 from causalrep.estimators._causal_effect import EffectReport, causal_effect
 from causalrep.estimators._crossfit import CrossFitWarning
+from causalrep.estimators._did import DifferenceInDifferences
 from causalrep.estimators._double_ml import DoubleML
 from causalrep.estimators._gcomputation import GComputation
+from causalrep.estimators._group_time import GroupTimeDiD
 from causalrep.estimators._ipw import IPW
 from causalrep.estimators._metalearners import DRLearner, RLearner, SLearner, TLearner, XLearner
 from causalrep.estimators._overlap import Overlap, OverlapWarning
@@ -19,11 +21,13 @@ __all__ = [
     "TMLE",
     "CrossFitWarning",
     "DRLearner",
+    "DifferenceInDifferences",
     "DoseWarning",
     "DoubleML",
     "EffectReport",
     "EffectResult",
     "GComputation",
+    "GroupTimeDiD",
     "Overlap",
     "OverlapWarning",
     "RLearner",

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-from causalrep.estimators import IPW, DoubleML, GComputation, TwoStageLeastSquares
+from causalrep.estimators import IPW, DoubleML, GComputation, GroupTimeDiD, TwoStageLeastSquares
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -64,3 +65,32 @@ def test_effects_of_pension_plans_are_near_the_published_ones(model, low, high):
     result = est.fit(W.astype(float), data["net_tfa"].to_numpy(), **roles).ate()
     assert low < result.estimate < high
     assert 1000 < result.se < 2000
+
+
+TEEN_EMPLOYMENT = {
+    "2004, 2004": -0.0105,
+    "2004, 2005": -0.0704,
+    "2004, 2006": -0.1373,
+    "2004, 2007": -0.1008,
+    "2006, 2004": 0.0065,
+    "2006, 2005": -0.0028,
+    "2006, 2006": -0.0046,
+    "2006, 2007": -0.0412,
+    "2007, 2004": 0.0305,
+    "2007, 2005": -0.0027,
+    "2007, 2006": -0.0311,
+    "2007, 2007": -0.0261,
+}
+
+
+def test_minimum_wages_and_teen_employment():
+    data = table("did_mpdta/mpdta.csv")
+    est = GroupTimeDiD("first.treat", "year", "countyreal")
+    est.fit(data[["first.treat", "year", "countyreal"]], data["lemp"])
+    result = est.att_gt()
+    assert result.names == tuple(TEEN_EMPLOYMENT)
+    np.testing.assert_allclose(result.estimate, list(TEEN_EMPLOYMENT.values()), atol=5.1e-5)
+    simple = est.aggregate("simple")
+    assert simple.estimate == pytest.approx(-0.0400, abs=5e-5)
+    assert simple.se == pytest.approx(0.012, abs=5e-4)
+    assert est.aggregate("group").estimate[-1] == pytest.approx(-0.0310, abs=5e-5)
