@@ -55,6 +55,7 @@ def test_all_dags_of_four_nodes_with_every_marginalisation():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_all_dags_of_five_nodes_with_every_marginalisation():
     for dag in ordered_dags(5):
         for hidden in [(), *combinations(range(5), 1), *combinations(range(5), 2)]:
@@ -83,6 +84,7 @@ def test_random_larger_dags():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_two_thousand_random_larger_dags():
     rng = np.random.default_rng(1)
     for _ in range(2000):
