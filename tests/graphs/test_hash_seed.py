@@ -14,7 +14,12 @@ def output(seed, *arguments):
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
-        env={"PYTHONHASHSEED": str(seed), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        env={
+            "PYTHONHASHSEED": str(seed),
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(ROOT),
+            "MPLBACKEND": "Agg",
+        },
         capture_output=True,
         check=False,
     )
@@ -48,10 +53,14 @@ def test_every_printed_example_holds_under_every_hash_seed(seed):
         f"docs/user_guide/{page}.rst"
         for page in (
             "graphs",
+            "separation",
             "exchange",
             "equivalence",
             "distances",
             "identification",
+            "adjustment",
+            "instruments",
+            "mediation",
             "counterfactual_questions",
             "bounds",
             "transport",
@@ -67,3 +76,11 @@ def test_every_printed_example_holds_under_every_hash_seed(seed):
         "--doctest-glob=*.rst",
     ]
     output(seed, "-m", "pytest", *options, *places, *pages)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["plot_identification", "plot_adjustment", "plot_graph_types"])
+def test_gallery_examples_print_the_same_under_ten_hash_seeds(name):
+    pytest.importorskip("matplotlib")
+    first, *others = (output(seed, f"examples/{name}.py") for seed in range(10))
+    assert all(other == first for other in others)
