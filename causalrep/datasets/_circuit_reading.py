@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from causalrep.datasets import _circuit_scene as scene
-from causalrep.datasets._fitting import gauss_newton
+from causalrep.datasets._fitting import gauss_newton, nearest
 from causalrep.datasets._rendering import Canvas, background
 
 __all__ = ["COLUMNS", "SMALLEST", "Reader"]
@@ -25,7 +25,7 @@ _ROWS_PER_CHUNK = 256
 _STEPS = 12
 _MIDDLE_LAMP = 0.075
 #: Where else to look for the arm, near the place that fits best with a camera in the middle.
-_NEAR = 0.0075 * torch.arange(-7, 8)
+_NEAR = 0.0075 * torch.arange(-7, 8)[:, None]
 #: A thing counts as seen if it explains this share of what differs from the bare board.
 _SEEN = 0.25
 
@@ -119,10 +119,7 @@ class Reader:
         cost = fixed + 2 * level * mixed + level**2 * self._clear.square().sum(dim=1)
         cost = cost - 2 * (seen @ self._objects.T + level * (seen @ self._clear.T))
         # the templates do not know the shift of the camera; what is drawn from here on does
-        tried = self._arms[cost.argmin(dim=1)][:, None] + _NEAR.to(lower.device)
-        left = [(draw(arm[:, None]) - seen).square().sum(dim=1) for arm in tried.unbind(dim=1)]
-        cost = torch.stack(left, dim=1)
-        start = tried.gather(1, cost.argmin(dim=1, keepdim=True))
+        start = nearest(draw, seen, self._arms[cost.argmin(dim=1)][:, None], _NEAR)
         value, cost = gauss_newton(draw, seen, start, differences=(2e-4,), limits=(0.03,), steps=_STEPS)
         total = (lower - blank).square().sum(dim=(1, 2, 3))
         return torch.where(_explained(cost, total), value[:, 0], torch.nan)

@@ -7,10 +7,32 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["gauss_newton"]
+__all__ = ["gauss_newton", "nearest"]
 
 #: Keeps the normal equations solvable where a parameter moves no pixel.
 _DAMPING = 1e-9
+
+
+def nearest(draw: Callable[[Tensor], Tensor], seen: Tensor, start: Tensor, moves: Tensor) -> Tensor:
+    """Return, row by row, which of the moves from `start` draws what comes nearest to the picture.
+
+    Parameters
+    ----------
+    draw : callable
+        Parameters of shape (n, k) to pictures of shape (n, pixels).
+    seen : Tensor of shape (n, pixels)
+        The pictures to explain.
+    start : Tensor of shape (n, k)
+        Where to look around.
+    moves : Tensor of shape (m, k)
+        What to add to it.
+
+    Returns
+    -------
+    Tensor of shape (n, k)
+    """
+    cost = torch.stack([(seen - draw(start + move)).square().sum(dim=1) for move in moves.to(start)], dim=1)
+    return start + moves.to(start)[cost.argmin(dim=1)]
 
 
 def gauss_newton(

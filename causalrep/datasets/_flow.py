@@ -71,12 +71,11 @@ def flow(size: int = 32, nuisance: bool = True, *, pixel_noise: float = 0.0) -> 
     ``do(water)`` draws that level, leaves the ball, and the jet follows.
 
     Reading inverts the renderer. On images drawn by the world without pixel noise the error is below 1e-5 in
-    every column at 16, 32 and 64 px, in the units of the column; at some odd size below 20 px one steep jet
-    in a thousand is misread by a tenth of a unit. With pixel noise 0.02 the mean absolute errors are, in the
-    order ball, water, hole, flow, 0.01, 0.10, 0.03, 0.03 at 16 px; at 32 px 0.05 for the water, whose blue
-    is close to some greys, and below 0.01 else. What cannot be seen is NaN: a jet that leaves the picture or
-    is drawn with the least reach of 1/2, water above the rim, and in pixel noise the ball and its hue
-    where they are smaller than a pixel (9 % of images at 16 px, 1 % at 32 px).
+    every column at 16, 32 and 64 px, in the units of the column. With pixel noise 0.02 the mean absolute
+    errors are, in the order ball, water, hole, flow, 0.01, 0.10, 0.03, 0.03 at 16 px; at 32 px 0.05 for the
+    water, whose blue is close to some greys, and below 0.01 else. What cannot be seen is NaN: a jet that
+    leaves the picture or is drawn with the least reach of 1/2, water above the rim, and in pixel noise the
+    ball and its hue where they are smaller than a pixel (9 % of images at 16 px, 1 % at 32 px).
 
     References
     ----------

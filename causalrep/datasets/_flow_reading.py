@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from causalrep.datasets import _flow_scene as scene
-from causalrep.datasets._fitting import gauss_newton
+from causalrep.datasets._fitting import gauss_newton, nearest
 from causalrep.datasets._rendering import background, paint
 
 __all__ = ["COLUMNS", "SMALLEST", "Reader"]
@@ -21,6 +21,8 @@ SMALLEST = 16
 
 _ROWS_PER_CHUNK = 256
 _STEPS = 12
+#: Where else to look for hole and jet than where the jet alone, without the gap in the wall, fits best.
+_NEAR = torch.tensor([[hole, 0.0] for hole in (-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3)])
 #: A thing counts as seen if it explains this share of what differs from the scene without it.
 _SEEN = 0.25
 #: Where a largest ball ends, above and to the right, and where the highest jet begins.
@@ -137,10 +139,11 @@ class Reader:
             image = paint(image, scene.draw_jet(self._grid, hole, flow), scene.JET)
             return image[:, :, self._side].flatten(1)
 
+        seen = images[:, :, self._side].flatten(1)
         value, _ = gauss_newton(
             draw,
-            images[:, :, self._side].flatten(1),
-            start,
+            seen,
+            nearest(draw, seen, start, _NEAR),
             differences=(2e-3, 2e-3),
             limits=(0.3, 0.5),
             steps=_STEPS,

@@ -2,7 +2,7 @@
 
 import torch
 
-from causalrep.datasets._fitting import gauss_newton
+from causalrep.datasets._fitting import gauss_newton, nearest
 
 X = torch.linspace(0.0, 1.0, 40)
 
@@ -46,3 +46,10 @@ def test_a_parameter_that_moves_nothing_stays():
     flat = torch.tensor([[0.5, 0.0]])
     value, _ = fit(torch.zeros(1, 40), flat)
     torch.testing.assert_close(value, flat)
+
+
+def test_nearest_picks_a_move_for_each_row():
+    truth = torch.tensor([[0.3, 1.0], [0.62, 0.4], [0.5, 2.0]])
+    moves = torch.tensor([[-0.2, 0.0], [0.0, 0.0], [0.1, 0.0]])
+    start = truth - moves[[2, 0, 1]]
+    torch.testing.assert_close(nearest(bump, bump(truth), start, moves), truth)
