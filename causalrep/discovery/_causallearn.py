@@ -19,7 +19,14 @@ from sklearn.base import BaseEstimator
 
 from causalrep.graphs import ADMG, DAG, PAG, PDAG, Graph
 from causalrep.independence._arrays import named_matrix, to_numpy
-from causalrep.utils import DataError, GraphError, UnknownNameError, as_seed, keyed_seed, optional_import
+from causalrep.utils import (
+    DataError,
+    GraphError,
+    MissingDependencyError,
+    UnknownNameError,
+    as_seed,
+    keyed_seed,
+)
 
 __all__ = ["CausalLearn"]
 
@@ -37,7 +44,7 @@ class CausalLearn(BaseEstimator):  # type: ignore[misc]
     algorithm : str, default="boss"
         ``"pc"``, ``"fci"``, ``"ges"``, ``"grasp"``, ``"boss"`` (best-order score search), ``"exact"`` (the
         DAG with the best BIC), ``"direct_lingam"``, ``"ica_lingam"``, ``"rcd"`` and ``"cam_uv"``
-        (non-Gaussian or additive models with hidden causes; the latter needs the extra ``gam``), ``"gin"``
+        (non-Gaussian or additive models with hidden causes; the latter needs pygam), ``"gin"``
         (hidden variables behind clusters of measured ones).
     options : mapping of str to object, default=None
         Arguments of causal-learn's own function or class, such as ``{"score_func": "local_score_BDeu"}``.
@@ -211,8 +218,12 @@ def _lingam(name: str) -> Callable[[Matrix, Names, dict[str, Any]], Answer]:
 
 
 def _cam_uv(X: Matrix, names: Names, options: dict[str, Any]) -> Answer:
-    optional_import("pygam", extra="gam", purpose="the CAM-UV algorithm of causal-learn")
-    from causallearn.search.FCMBased.lingam import CAMUV
+    try:
+        from causallearn.search.FCMBased.lingam import CAMUV
+    except ModuleNotFoundError as error:  # causal-learn does not require what this one needs
+        raise MissingDependencyError(
+            f"the CAM-UV algorithm of causal-learn needs the package {error.name!r}, which is not installed"
+        ) from error
 
     settings = {"alpha": 0.01, "num_explanatory_vals": 3, **options}
     parents, hidden = CAMUV.execute(X, settings["alpha"], settings["num_explanatory_vals"])

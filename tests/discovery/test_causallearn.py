@@ -1,6 +1,7 @@
 """The searches of causal-learn behind our interface: right graphs, right directions, nothing left behind."""
 
 import random
+import sys
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 
 from causalrep.discovery import CausalLearn
 from causalrep.graphs import ADMG, DAG, PAG, PDAG
-from causalrep.utils import DataError, UnknownNameError
+from causalrep.utils import DataError, MissingDependencyError, UnknownNameError
 
 COLLIDER = DAG.from_string("x -> c <- y; c -> d")
 
@@ -98,6 +99,12 @@ def test_a_seed_gives_one_answer_and_global_state_is_put_back(capsys):
     assert (random.random(), np.random.random()) == expected  # noqa: NPY002
     assert CausalLearn("grasp", random_state=3).fit(data).graph_ == one
     assert capsys.readouterr().out == ""
+
+
+def test_what_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "causallearn.search.FCMBased.lingam.CAMUV", None)
+    with pytest.raises(MissingDependencyError, match="CAM-UV"):
+        CausalLearn("cam_uv").fit(linear(20, 0))
 
 
 def test_bad_input():
