@@ -48,7 +48,7 @@ class AIPW(AdjustingEstimator):
         Names of the covariates.
     n_features_in_ : int
         Number of columns of X.
-    feature_names_in_ : array of shape (n_features_in_,), object
+    feature_names_in_ : array of shape (n_features,), object
         Their names, where all are strings.
 
     Raises

@@ -54,7 +54,7 @@ class Pooled(CITest):
     Notes
     -----
     With p-values :math:`p_1, ..., p_K` of the data sets that can answer a question, the statistic is
-    :math:`-2 \sum \log p_k`, chi-square with 2K degrees of freedom if all are independent [1]_. A question
+    :math:`-2 \sum \log p_k`, chi-square with 2K degrees of freedom if all are independent. A question
     that no data set can answer has the flag that the first one gave it. Data sets that lack a column are not
     taken: leave the column out of all of them.
 
