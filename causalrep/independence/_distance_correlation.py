@@ -73,7 +73,7 @@ class DistanceCorrelation(ContinuousTest):
     Notes
     -----
     The statistic is the unbiased :math:`R_n` of Szekely and Rizzo (2014). The p-value
-    :math:`P(\chi^2_1 \ge n R_n + 1)` is valid for levels up to 0.086 and many rows, whatever the distributions
+    :math:`P(\chi^2_1 \ge n R_n + 1)` is valid for levels up to 0.086 and many rows, whatever the laws
     (Shen et al. 2022). Permutations are exact. O(n log^2 n) in time, O(n) in memory, computed in main memory.
 
     Examples
