@@ -21,7 +21,7 @@ __all__ = ["parse", "write"]
 _WORD = r"[^\W\d][\w.]*"
 # Circle edges come before words, so that "o" in "X o-> Y" is no node; "X <-old" ends in a node.
 _PATTERN = re.compile(
-    r"""(?P<skip>[\s]+|\#[^\n]*)
+    r"""(?P<skip>[\s\ufeff]+|\#[^\n]*)
       | (?P<edge><->|<-o(?![\w.])|->|<-|--o(?![\w.])|--|o->|o-o(?![\w.])|o--)
       | (?P<integer>-?[0-9]+(?![\w.]))
       | (?P<word>"""

@@ -47,6 +47,8 @@ def _plain(label: Any) -> Any:
 
 def parse(text: str, kinds: Sequence[str], what: str) -> Draft:
     """Return the graph in a JSON text."""
+    if isinstance(text, str) and text.startswith("\ufeff"):
+        text = f" {text[1:]}"  # as long, so that errors point at the same place
     found = _loaded(text)
     if not isinstance(found, dict) or not {"type", "nodes", "edges"} <= found.keys():
         raise _error(text, "the JSON of a graph must be an object with 'type', 'nodes' and 'edges'")
@@ -62,7 +64,11 @@ def parse(text: str, kinds: Sequence[str], what: str) -> Draft:
             raise _error(text, f"'nodes' must not repeat a node, got {label!r} twice", "nodes", i)
         draft.add([label])
     for i, row in enumerate(found["edges"]):
-        draft.edges.append(_edge(row, kinds, what, text, i))
+        left, kind, right, about = _edge(row, kinds, what, text, i)
+        for label in (left, right):
+            if label not in draft.nodes:
+                raise _error(text, f"'nodes' lack {label!r}, which an edge joins", "edges", i)
+        draft.edges.append((left, kind, right, about))
     latent = [[node, {"latent": True}] for node in found.get("latent", [])]
     for name, rows in (("latent", latent), ("attributes", found.get("attributes", []))):
         for i, row in enumerate(rows):

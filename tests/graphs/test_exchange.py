@@ -5,7 +5,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from causalrep.graphs import ADMG, CPDAG, DAG, MAG, MPDAG, PAG, PDAG
-from causalrep.utils import GraphError
+from causalrep.utils import GraphError, ParseError
 from tests.strategies import admgs, dags, mags, pags, pdags, text_labels
 
 xml_text = st.text(
@@ -163,3 +163,17 @@ def test_every_type_survives_the_matrices_of_others(name, cls, data):
     assert twin.directed_edges == g.directed_edges
     assert twin.bidirected_edges == g.bidirected_edges
     assert all(twin.mark(u, v) == g.mark(u, v) for u in g.nodes for v in g.nodes)
+
+
+@pytest.mark.parametrize("name", ["string", "json", "dagitty", "dot", "gml", "graphml", "lavaan", "xmlbif"])
+def test_a_byte_order_mark_is_no_part_of_a_text(name):
+    g = DAG([("a b", "größe"), ("größe", "c")])
+    text = getattr(g, f"to_{name}")()
+    assert getattr(DAG, f"from_{name}")("\ufeff" + text) == g
+
+
+def test_a_byte_order_mark_moves_no_error():
+    text = '\ufeff{"type": "DAG", "nodes": ["a"],\n "edges": [["a", "->", "b"]]}'
+    with pytest.raises(ParseError) as marked:
+        DAG.from_json(text)
+    assert marked.value.line == 2
