@@ -93,7 +93,7 @@ class Mechanism(ABC):
 
     @property
     def differentiable(self) -> bool:
-        """Whether the value has a derivative in parents and noise everywhere."""
+        """Whether the value has a derivative in parents and noise, but at the ends of learned splines."""
         return False
 
     @property
