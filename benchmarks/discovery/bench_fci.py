@@ -1,4 +1,4 @@
-"""CPU time of FCI beside causal-learn on the same data in one process: linear Gaussian, three hidden nodes."""
+"""CPU time of FCI beside causal-learn on the same data: linear Gaussian, three hidden nodes."""
 
 from __future__ import annotations
 
