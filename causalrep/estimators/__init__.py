@@ -11,6 +11,7 @@ from causalrep.estimators._group_time import GroupTimeDiD
 from causalrep.estimators._ipw import IPW
 from causalrep.estimators._metalearners import DRLearner, RLearner, SLearner, TLearner, XLearner
 from causalrep.estimators._overlap import Overlap, OverlapWarning
+from causalrep.estimators._rdd import RegressionDiscontinuity
 from causalrep.estimators._result import EffectResult
 from causalrep.estimators._tmle import TMLE
 from causalrep.estimators._two_stage import TwoStageLeastSquares
@@ -31,6 +32,7 @@ __all__ = [
     "Overlap",
     "OverlapWarning",
     "RLearner",
+    "RegressionDiscontinuity",
     "SLearner",
     "TLearner",
     "TwoStageLeastSquares",

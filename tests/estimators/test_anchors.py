@@ -8,7 +8,14 @@ import polars as pl
 import pytest
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-from causalrep.estimators import IPW, DoubleML, GComputation, GroupTimeDiD, TwoStageLeastSquares
+from causalrep.estimators import (
+    IPW,
+    DoubleML,
+    GComputation,
+    GroupTimeDiD,
+    RegressionDiscontinuity,
+    TwoStageLeastSquares,
+)
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -94,3 +101,15 @@ def test_minimum_wages_and_teen_employment():
     assert simple.estimate == pytest.approx(-0.0400, abs=5e-5)
     assert simple.se == pytest.approx(0.012, abs=5e-4)
     assert est.aggregate("group").estimate[-1] == pytest.approx(-0.0310, abs=5e-5)
+
+
+def test_incumbency_in_the_senate():
+    data = table("rdd_senate/senate.csv")[["margin", "vote"]].dropna()
+    est = RegressionDiscontinuity("margin").fit(data[["margin"]], data["vote"])
+    result = est.ate()
+    assert est.bandwidth_ == pytest.approx(17.754, abs=1e-3)
+    assert est.n_effective_ == (360, 323)
+    assert result.estimate == pytest.approx(7.414, abs=5e-4)
+    assert result.ci == pytest.approx((4.094, 10.919), abs=2e-3)
+    plain = RegressionDiscontinuity("margin", bias_correction=False).fit(data[["margin"]], data["vote"]).ate()
+    assert plain.se == pytest.approx(1.459, abs=5e-4)

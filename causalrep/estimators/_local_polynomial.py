@@ -1,0 +1,122 @@
+"""Local polynomial regression at a boundary, as weights of the outcomes, and the bandwidths that suit it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalrep.utils import DataError
+
+__all__ = ["Side", "best_bandwidth", "coefficient_weights", "kernel_weights", "neighbour_residuals"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Side:
+    """The rows on one side of the cutoff.
+
+    Parameters
+    ----------
+    x : array of shape (n,)
+        Distance from the cutoff, negative on the left.
+    residuals : array of shape (n, n_outcomes)
+        Residuals that estimate the variance at each row.
+    y : array of shape (n, n_outcomes)
+        Outcomes.
+    """
+
+    x: Array
+    y: Array
+    residuals: Array
+
+
+def kernel_weights(x: Array, h: float, kernel: str) -> Array:
+    """Return the kernel at each distance, up to a factor."""
+    u = np.abs(x) / h
+    inside = u <= 1
+    if kernel == "triangular":
+        return np.asarray((1 - u) * inside)
+    if kernel == "epanechnikov":
+        return np.asarray((1 - u**2) * inside)
+    return inside.astype(np.float64)
+
+
+def coefficient_weights(x: Array, h: float, order: int, kernel: str) -> Array:
+    """Return the matrix (order + 1, n) that turns outcomes into the coefficients of a local polynomial."""
+    weight = kernel_weights(x, h, kernel)
+    used = weight > 0
+    if len(np.unique(x[used])) <= order:
+        raise DataError(
+            f"within {h:.4g} of the cutoff are too few different values for a polynomial of order {order}"
+        )
+    scaled = np.vander(x[used] / h, order + 1, increasing=True)
+    root = np.sqrt(weight[used])
+    result = np.zeros((order + 1, len(x)))
+    result[:, used] = np.linalg.pinv(scaled * root[:, None]) * root
+    return np.asarray(result / h ** np.arange(order + 1)[:, None])
+
+
+def neighbour_residuals(x: Array, y: Array, n_neighbours: int = 3) -> Array:
+    """Return differences to the mean of the nearest neighbours on the same side, scaled to their variance.
+
+    Neighbours at the same distance are all taken, so that the order of the rows does not matter.
+    """
+    n = len(x)
+    count = min(n_neighbours, n - 1)
+    order = np.argsort(x, kind="stable")
+    x, y = x[order], y[order]
+    sums = np.concatenate([np.zeros((1, y.shape[1])), np.cumsum(y, axis=0)])
+    low, high = np.arange(n), np.arange(n)
+    for i in range(n):
+        first = last = i
+        while last - first < count or _ties(x, i, first, last):
+            left = x[i] - x[first - 1] if first > 0 else np.inf
+            right = x[last + 1] - x[i] if last < n - 1 else np.inf
+            if left <= right:
+                first -= 1
+            if right <= left:
+                last += 1
+        low[i], high[i] = first, last
+    found = (high - low)[:, None]
+    means = (sums[high + 1] - sums[low] - y) / found
+    result = np.empty_like(y)
+    result[order] = np.sqrt(found / (found + 1)) * (y - means)
+    return result
+
+
+def _ties(x: Array, i: int, first: int, last: int) -> bool:
+    """Say whether the next row on either side is as near as the farthest one taken."""
+    farthest = max(x[i] - x[first], x[last] - x[i])
+    left = first > 0 and x[i] - x[first - 1] <= farthest
+    right = last < len(x) - 1 and x[last + 1] - x[i] <= farthest
+    return bool(left or right)
+
+
+def best_bandwidth(
+    sides: tuple[Side, Side],
+    *,
+    order: int,
+    derivative: int,
+    bias_order: int,
+    h_variance: float,
+    h_bias: tuple[float, float],
+    regularised: bool,
+    kernel: str,
+    column: int = 0,
+) -> float:
+    """Return the bandwidth that minimises the estimated mean squared error of a jump of a derivative."""
+    variance, biases, spread = 0.0, [], 0.0
+    for side, h in zip(sides, h_bias, strict=True):
+        residual, y = side.residuals[:, column], side.y[:, column]
+        row = coefficient_weights(side.x, h_variance, order, kernel)[derivative]
+        variance += float(np.sum((row * residual) ** 2)) * h_variance ** (2 * derivative + 1)
+        constant = float(row @ side.x ** (order + 1)) / h_variance ** (order + 1 - derivative)
+        high = coefficient_weights(side.x, h, bias_order, kernel)[order + 1]
+        biases.append(constant * float(high @ y))
+        spread += constant**2 * 3 * float(np.sum((high * residual) ** 2))
+    bias = (biases[1] - biases[0]) ** 2 + (spread if regularised else 0.0)
+    power = order + 1 - derivative
+    return float(((2 * derivative + 1) * variance / (2 * power * bias)) ** (1 / (2 * order + 3)))

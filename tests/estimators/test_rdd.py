@@ -1,0 +1,109 @@
+"""The jump is that of two regressions, and the interval covers it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from causalrep.estimators import RegressionDiscontinuity
+from causalrep.estimators._local_polynomial import neighbour_residuals
+
+
+def design(seed, n=1000):
+    rng = np.random.default_rng(seed)
+    x = 2 * rng.beta(2, 4, n) - 0.6
+    return x, 1.0 * (x >= 0) + np.sin(3 * x) + x**2 + 0.3 * rng.normal(size=n)
+
+
+def local_line(x, y, h, order=1):
+    weight = np.sqrt(np.clip(1 - np.abs(x) / h, 0, None))
+    D = np.vander(x, order + 1, increasing=True)
+    return np.linalg.lstsq(D * weight[:, None], y * weight, rcond=None)[0]
+
+
+def test_the_estimate_is_the_gap_of_two_weighted_lines():
+    x, y = design(0)
+    est = RegressionDiscontinuity(0, bandwidth=0.4, bias_bandwidth=0.6).fit(x[:, None], y)
+    lines = [local_line(x[side], y[side], 0.4) for side in (x < 0, x >= 0)]
+    assert est.ate().estimate == pytest.approx(lines[1][0] - lines[0][0], abs=1e-10)
+    biases = []
+    for side in (x < 0, x >= 0):
+        curve = local_line(x[side], y[side], 0.6, order=2)[2]
+        biases.append(curve * local_line(x[side], x[side] ** 2, 0.4)[0])
+    expected = est.ate().estimate - (biases[1] - biases[0])
+    assert est.bias_corrected_ == pytest.approx(expected, abs=1e-10)
+    assert np.mean(est.ate().ci) == pytest.approx(expected, abs=1e-10)
+
+
+def test_one_bandwidth_for_both_makes_it_a_quadratic():
+    """With equal bandwidths the corrected estimate is the gap of local quadratics (Calonico et al.)."""
+    x, y = design(1)
+    est = RegressionDiscontinuity(0, bandwidth=0.5).fit(x[:, None], y)
+    curves = [local_line(x[side], y[side], 0.5, order=2) for side in (x < 0, x >= 0)]
+    assert est.bias_corrected_ == pytest.approx(curves[1][0] - curves[0][0], abs=1e-9)
+
+
+def test_scale_shift_and_order_of_rows_change_nothing():
+    x, y = design(2)
+    first = RegressionDiscontinuity(0).fit(x[:, None], y)
+    rows = np.random.default_rng(0).permutation(len(x))
+    frame = pd.DataFrame({"score": 10 * x[rows] + 3})
+    second = RegressionDiscontinuity("score", 3.0).fit(frame, -2 * y[rows])
+    assert second.bandwidth_ == pytest.approx(10 * first.bandwidth_, rel=1e-6)
+    assert second.ate().estimate == pytest.approx(-2 * first.ate().estimate, rel=1e-6)
+    assert second.ate().se == pytest.approx(2 * first.ate().se, rel=1e-6)
+
+
+def test_nearest_neighbours_are_taken_with_their_ties():
+    x = np.array([0.0, 1.0, 1.0, 3.0, 7.0, 7.5])
+    y = np.array([[1.0], [2.0], [4.0], [8.0], [16.0], [32.0]])
+    left = neighbour_residuals(x, y, 2)
+    assert left[0, 0] == pytest.approx(np.sqrt(2 / 3) * (1 - (2 + 4) / 2))
+    assert left[1, 0] == pytest.approx(np.sqrt(2 / 3) * (2 - (4 + 1) / 2))
+    assert left[3, 0] == pytest.approx(np.sqrt(2 / 3) * (8 - (2 + 4) / 2))
+
+
+def test_a_fuzzy_design_divides_by_the_jump_of_the_treatment():
+    rng = np.random.default_rng(5)
+    x, hidden = rng.uniform(-1, 1, 6000), rng.normal(size=6000)
+    t = (0.9 * (x >= 0) + 0.8 * hidden > 0.5).astype(int)
+    y = 2 * t + hidden + x + 0.3 * rng.normal(size=6000)
+    result = RegressionDiscontinuity(0, treatment=1).fit(np.column_stack([x, t]), y).ate()
+    sharp = RegressionDiscontinuity(0, bandwidth=0.5)
+    fuzzy = RegressionDiscontinuity(0, treatment=1, bandwidth=0.5).fit(np.column_stack([x, t]), y).ate()
+    jumps = [sharp.fit(x[:, None], v).ate().estimate for v in (y, t)]
+    assert fuzzy.estimate == pytest.approx(jumps[0] / jumps[1])
+    assert result.ci[0] < 2 < result.ci[1]
+
+
+def covered(n_draws):
+    hits = 0
+    for seed in range(n_draws):
+        x, y = design(100 + seed, 600)
+        low, high = RegressionDiscontinuity(0).fit(x[:, None], y).ate().ci
+        hits += low < 1 < high
+    return hits
+
+
+def test_intervals_cover_in_a_few_draws():
+    assert covered(30) >= 24  # P(Binomial(30, 0.95) < 24) = 0.0006
+
+
+@pytest.mark.slow
+def test_intervals_cover_the_truth():
+    assert 0.91 <= covered(300) / 300 <= 0.985  # 0.95 -+ 3 standard errors of 300 draws
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({}, "`running` is missing"),
+        ({"running": 0, "kernel": "gauss"}, "triangular"),
+        ({"running": 0, "bandwidth": -1.0}, "above 0"),
+        ({"running": 0, "cutoff": 9.0}, "each side"),
+        ({"running": 0, "bandwidth": 1e-9}, "too few"),
+    ],
+)
+def test_bad_input_is_refused(options, match):
+    x, y = design(0)
+    with pytest.raises((ValueError, KeyError), match=match):
+        RegressionDiscontinuity(**options).fit(x[:, None], y)
