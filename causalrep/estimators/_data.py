@@ -82,8 +82,10 @@ def read_table(
     """
     finite: Any = "allow-nan" if allow_nan else True
     if is_frame(X):
+        columns = columns_of(
+            X, what="X"
+        )  # says which name is there twice, before scikit-learn stumbles over it
         validate_data(estimator, X, reset=reset, skip_check_array=True)
-        columns = columns_of(X, what="X")
         if any(isinstance(name, tuple) for name in columns):
             raise DataError("`X` has columns with levels of names; give each column one name")
         names: list[Hashable] = list(columns)

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 import sklearn
 from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
@@ -267,6 +268,26 @@ def test_an_unknown_column_is_named_with_the_nearest_one(design):
         AIPW().fit(X, y, X["t"])
 
 
+def test_columns_of_one_name_are_refused(design):
+    X, y = design
+    with pytest.raises(ValueError, match="two columns named 'a'"):
+        AIPW(treatment="t").fit(X.set_axis(["a", "t", "a", "c"], axis=1), y)
+
+
+def test_missing_covariates_need_models_that_take_them(design):
+    X, y = design
+    X = X.mask(np.random.default_rng(0).random(X.shape) < [0.1, 0, 0, 0])
+    trees = {
+        "outcome_model": HistGradientBoostingRegressor(max_iter=10),
+        "propensity_model": HistGradientBoostingClassifier(max_iter=10),
+    }
+    est = AIPW("t", random_state=0, **trees).fit(X, y)
+    assert abs(est.ate().estimate - 2) < 4 * est.ate().se
+    assert np.isfinite(est.predict(X)).all()
+    with pytest.raises(ValueError, match="NaN"):
+        AIPW("t", **(trees | {"outcome_model": "auto"})).fit(X, y)
+
+
 def test_folds_that_are_no_partition_are_refused(design):
     X, y = design
     with pytest.raises(ValueError, match="exactly once"):
@@ -325,5 +346,6 @@ def test_intervals_cover_in_a_few_draws():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::causalrep.estimators.OverlapWarning")  # a few draws have a heavy row
 def test_intervals_cover_the_truth():
     assert 0.92 <= covered(300, 500) / 300 <= 0.98  # 0.95 -+ 2.4 standard errors of 300 draws
