@@ -144,8 +144,8 @@ class PolynomialProgramError(CausalRepError, ValueError):
         self.districts = tuple(tuple(members) for members in districts)
         named = " and ".join("{" + ", ".join(map(str, members)) + "}" for members in self.districts)
         super().__init__(
-            f"the bounds of {query} are no linear programme: the unknown distributions of the districts {named} "
-            "multiply; an experiment that fixes all of them but one makes it linear"
+            f"the bounds of {query} are no linear programme: the unknown distributions of the districts "
+            f"{named} multiply; an experiment that fixes all of them but one makes it linear"
         )
 
 
