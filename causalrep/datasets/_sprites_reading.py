@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from causalrep.datasets import _sprites_scene as scene
+from causalrep.datasets._fitting import gauss_newton
 from causalrep.datasets._rendering import rgb_to_hue
 
 __all__ = ["COLUMNS", "SMALLEST", "Reader"]
@@ -24,8 +25,8 @@ _ANGLES = (8, 12, 24)
 _SMALLEST_CONTRAST = 0.05
 #: A sprite counts as seen if it explains this share of what differs from the background.
 _SEEN = 0.25
-_DIFFERENCES = (0.01, 0.02, 0.003, 0.003)  # of scale, orientation, x and y, for slopes
-_LIMITS = (0.15, 0.2, 0.03, 0.03)  # longest Gauss-Newton step
+_DIFFERENCES = (0.01, 0.02, 0.003, 0.003, 0.05)  # of scale, orientation, x, y and strength, for slopes
+_LIMITS = (0.15, 0.2, 0.03, 0.03, 0.2)  # longest steps
 
 
 class Reader:
@@ -62,7 +63,7 @@ class Reader:
         starts = [self._fit(share, k, self._start(share, k), _FIRST_STEPS) for k in range(3)]
         shape = torch.stack([left for left, _ in starts], dim=1).argmin(dim=1)
         left = torch.zeros(len(images), device=images.device)
-        pose = torch.zeros((len(images), 4), device=images.device)
+        pose = torch.zeros((len(images), 5), device=images.device)
         for k, (_, start) in enumerate(starts):
             rows = shape == k
             left[rows], pose[rows] = self._fit(share[rows], k, start[rows], _LAST_STEPS)
@@ -70,7 +71,7 @@ class Reader:
         strength = colour.abs().amax(dim=1)
         seen = (explained > _SEEN) & (strength > _SMALLEST_CONTRAST)
         period = torch.tensor(scene.PERIODS, device=images.device)[shape]
-        pose = torch.cat([pose[:, :1], torch.remainder(pose[:, 1:2], period[:, None]), pose[:, 2:]], dim=1)
+        pose = torch.cat([pose[:, :1], torch.remainder(pose[:, 1:2], period[:, None]), pose[:, 2:4]], dim=1)
         labels = torch.cat([shape[:, None].float(), pose], dim=1)
         labels = torch.where(seen[:, None], labels, torch.nan)
         rgb = colour + grey[:, None]
@@ -79,20 +80,19 @@ class Reader:
         return torch.cat([labels, grey[:, None], hue[:, None]], dim=1)
 
     def _fit(self, share: Tensor, shape: int, pose: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-        """Return the residual and the pose (scale, orientation, x, y) after some Gauss-Newton steps."""
-        for _ in range(steps):
-            pose = pose + self._step(share, shape, pose)
-        _, left = self._compared(share, shape, pose)
-        return left.square().sum(dim=1), pose
+        """Return the residual and the pose (scale, orientation, x, y, strength) after some steps.
 
-    def _compared(self, share: Tensor, shape: int, pose: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what is drawn, at the strength that fits best, and what is left, shape (n, pixels) each."""
-        drawn = scene.cover(self._grid, shape, *pose.unbind(dim=1)).flatten(1)
-        seen = share.flatten(1)
-        # A small sprite may cover no pixel wholly, and its colour then is only known up to a factor.
-        strength = (seen * drawn).sum(dim=1) / drawn.square().sum(dim=1).clamp_min(1e-9)
-        drawn = drawn * strength[:, None]
-        return drawn, seen - drawn
+        A small sprite may cover no pixel wholly; its colour is then known up to a factor, the strength.
+        """
+
+        def draw(value: Tensor) -> Tensor:
+            *place, strength = value.unbind(dim=1)
+            return scene.cover(self._grid, shape, *place).flatten(1) * strength[:, None]
+
+        pose, left = gauss_newton(
+            draw, share.flatten(1), pose, differences=_DIFFERENCES, limits=_LIMITS, steps=steps
+        )
+        return left, pose
 
     def _start(self, share: Tensor, shape: int) -> Tensor:
         n, pixel = len(share), self._grid.pixel[0]
@@ -112,28 +112,7 @@ class Reader:
         cost = (drawn.reshape(n, count, *share.shape[1:]) - share[:, None]).square().sum(dim=(2, 3))
         best = cost.argmin(dim=1, keepdim=True)
         place = [part.reshape(n, count).gather(1, best)[:, 0] for part in (tried, x, y)]
-        return torch.stack([scale, *place], dim=1)
-
-    def _step(self, share: Tensor, shape: int, pose: Tensor) -> Tensor:
-        """Return a damped Gauss-Newton step, with slopes by central differences."""
-        slopes = []
-        for k, h in enumerate(_DIFFERENCES):
-            ahead, behind = pose.clone(), pose.clone()
-            ahead[:, k] += h
-            behind[:, k] -= h
-            ends = [scene.cover(self._grid, shape, *p.unbind(dim=1)) for p in (ahead, behind)]
-            slopes.append(((ends[0] - ends[1]) / (2 * h)).flatten(1))
-        drawn, left = (part.double() for part in self._compared(share, shape, pose))
-        J = torch.stack(slopes, dim=2).double()
-        # What a slope shares with the picture itself is already fitted, by its strength.
-        energy = drawn.square().sum(dim=1).clamp_min(1e-9)
-        J = J - drawn[:, :, None] * (torch.einsum("np,npk->nk", drawn, J) / energy[:, None])[:, None]
-        normal = J.transpose(1, 2) @ J
-        damping = 1e-4 * normal.diagonal(dim1=1, dim2=2).mean(dim=1).clamp_min(1e-9)
-        normal = normal + damping[:, None, None] * torch.eye(4, dtype=torch.float64, device=J.device)
-        step = torch.linalg.solve(normal, (J.transpose(1, 2) @ left[:, :, None]))[:, :, 0].float()
-        limit = torch.tensor(_LIMITS, device=step.device)
-        return torch.maximum(torch.minimum(step, limit), -limit)
+        return torch.stack([scale, *place, torch.ones_like(scale)], dim=1)
 
 
 def _share_and_colour(contrast: Tensor) -> tuple[Tensor, Tensor]:
