@@ -2,7 +2,6 @@
 
 import random
 import re
-import time
 
 import pytest
 from hypothesis import given
@@ -138,12 +137,11 @@ def test_only_text_is_read(name):
         getattr(DAG, f"from_{name}")(3)
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("letter", ["9", ".5", "-", " ", "("])
 @pytest.mark.parametrize("name", SAMPLES)
-def test_a_long_run_is_refused_in_linear_time(name, letter):
-    # A pattern that tried every beginning of the run took many seconds here, and a linear one takes 0.1 s.
-    run = letter * 30_000
+def test_a_long_run_does_not_hang(name, letter):
+    # A pattern that tries every beginning of the run takes hours here, and a linear one a second.
+    run = letter * 300_000
     before, _, after = SAMPLES[name].rpartition("1" if "1" in SAMPLES[name] else " ")
-    start = time.process_time()
     survives(getattr(DAG, f"from_{name}"), f"{before}{run}x{after}")
-    assert time.process_time() - start < 2

