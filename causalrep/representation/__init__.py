@@ -7,9 +7,11 @@ from causalrep.representation._baselines import ConditionalDiffusion, Regression
 from causalrep.representation._causal_diffae import CausalDiffAE
 from causalrep.representation._load import load_model
 from causalrep.representation._model import Abducted, CounterfactualImageModel, CounterfactualResult
+from causalrep.representation._registry import MODELS
 from causalrep.representation._tabular import DiffusionMechanism
 
 __all__ = [
+    "MODELS",
     "Abducted",
     "CausalDiffAE",
     "ConditionalDiffusion",

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import os
 
-from causalrep.representation._baselines import ConditionalDiffusion, RegressionDecoder
-from causalrep.representation._causal_diffae import CausalDiffAE
 from causalrep.representation._files import read_model
 from causalrep.representation._model import CounterfactualImageModel
+from causalrep.representation._registry import MODELS
 from causalrep.utils import CheckpointError
 
 __all__ = ["load_model"]
-
-_CLASSES: dict[str, type[CounterfactualImageModel]] = {
-    cls.__name__: cls for cls in (CausalDiffAE, ConditionalDiffusion, RegressionDecoder)
-}
 
 
 def load_model(folder: str | os.PathLike[str], *, device: str = "auto") -> CounterfactualImageModel:
@@ -39,6 +34,6 @@ def load_model(folder: str | os.PathLike[str], *, device: str = "auto") -> Count
     """
     description, _ = read_model(folder)
     name = description.get("model")
-    if name not in _CLASSES:
+    if name not in MODELS:
         raise CheckpointError(f"{str(folder)!r} holds a model of unknown class {name!r}")
-    return _CLASSES[name].load(folder, device=device)
+    return MODELS[name].load(folder, device=device)
