@@ -13,6 +13,9 @@ from causalrep.estimators._metalearners import DRLearner, RLearner, SLearner, TL
 from causalrep.estimators._overlap import Overlap, OverlapWarning
 from causalrep.estimators._rdd import RegressionDiscontinuity
 from causalrep.estimators._result import EffectResult
+from causalrep.estimators._synthetic import PlaceboTest
+from causalrep.estimators._synthetic_control import SyntheticControl
+from causalrep.estimators._synthetic_did import SyntheticDiD
 from causalrep.estimators._tmle import TMLE
 from causalrep.estimators._two_stage import TwoStageLeastSquares
 
@@ -31,9 +34,12 @@ __all__ = [
     "GroupTimeDiD",
     "Overlap",
     "OverlapWarning",
+    "PlaceboTest",
     "RLearner",
     "RegressionDiscontinuity",
     "SLearner",
+    "SyntheticControl",
+    "SyntheticDiD",
     "TLearner",
     "TwoStageLeastSquares",
     "XLearner",

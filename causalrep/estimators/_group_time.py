@@ -12,7 +12,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from causalrep.estimators._aipw import AIPW
-from causalrep.estimators._data import codes, read_outcome, read_table
+from causalrep.estimators._data import read_outcome, read_table
+from causalrep.estimators._panel import balanced
 from causalrep.estimators._result import EffectResult, limits, standard_error
 from causalrep.utils import DataError, RandomState, UnknownNameError, as_generator
 
@@ -137,15 +138,8 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
         start = np.asarray(roles["group"], dtype=np.float64)
         start = np.where(np.isfinite(start) & (start != 0), start, np.inf)
         time = np.asarray(roles["time"], dtype=np.float64)
-        unit = codes(roles["unit"], len(y), "unit")
-        self.periods_ = np.unique(time)
-        n, n_periods = int(unit.max()) + 1, len(self.periods_)
-        order = np.lexsort((time, unit))
-        if len(y) != n * n_periods or not np.array_equal(
-            np.column_stack([unit, time])[order],
-            np.column_stack([np.repeat(np.arange(n), n_periods), np.tile(self.periods_, n)]),
-        ):
-            raise DataError("each `unit` must be seen exactly once in each period")
+        units, self.periods_, order = balanced(roles["unit"], time, len(y))
+        n, n_periods = len(units), len(self.periods_)
         starts = start[order].reshape(n, n_periods)
         if (starts != starts[:, :1]).any():
             raise DataError("`group`, the first treated period, must be the same in all rows of a unit")
