@@ -180,6 +180,8 @@ def _fit_interval(cover: Tensor) -> tuple[Tensor, Tensor]:
     cell = torch.arange(width, device=cover.device)
     model = torch.minimum(right[..., None], cell + 1) - torch.maximum(left[..., None], cell)
     cost = (model.clamp(0, 1) - cover[:, None]).square().sum(dim=2)
+    # inside one cell an interval may as well touch the next: rounding must not choose that over the middle
+    cost[:, 0] -= 1e-10
     best = cost.argmin(dim=1, keepdim=True)
     return left.gather(1, best)[:, 0], right.gather(1, best)[:, 0]
 

@@ -28,6 +28,7 @@ Kind: TypeAlias = Literal["continuous", "categorical", "count"]
 
 _FEW = 10
 _MANY = 1000
+_STEPS = 5  # so many different integers from 0 on may be counts, although they are few
 
 
 def kind_of(values: Any) -> Kind:
@@ -45,6 +46,12 @@ def kind_of(values: Any) -> Kind:
     if column.dtype.kind in "iu" and column.min() >= 0 and column.max() <= _MANY:
         return "count"
     return "continuous"
+
+
+def _may_count(values: Any) -> bool:
+    """Say whether a column of few integers may count something, so that a larger number can turn up."""
+    column = np.asarray(values)
+    return column.dtype.kind in "iu" and column.min() == 0 and len(np.unique(column)) >= _STEPS
 
 
 def _line(kind: Kind) -> Learner:
@@ -142,11 +149,12 @@ def pool(kind: Kind, rows: Rows) -> list[Learner]:
     """Return the candidates that are always tried, in order of complexity."""
     if not rows.parents:
         return [_root(kind)]
+    counts: list[Learner] = [CountRegression(), CountRegression(overdispersed=True)]
     if kind == "count":
-        return [CountRegression(), CountRegression(overdispersed=True)]
+        return counts
     if kind == "continuous":
         return [LineRegression(), SplineRegression()]
-    learners = [_logistic(kind)]
+    learners = [*(counts if _may_count(rows.value) else []), _logistic(kind)]
     cells = float(len(np.unique(rows.value)))
     discrete = all(kind_of(column) == "categorical" for column in rows.parents.values())
     for column in rows.parents.values():

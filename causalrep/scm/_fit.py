@@ -122,7 +122,8 @@ class FitMixin:
         Notes
         -----
         "auto" takes two numbers, truth values, text, and up to ten integers for categories, other integers
-        from 0 to 1000 for counts. For a continuous node it compares a line with penalised splines; a
+        from 0 to 1000 for counts; five to ten different integers, 0 among them, may be either, and the
+        likelihood decides. For a continuous node it compares a line with penalised splines; a
         scale that depends on the parents is tried where residuals call for it, gradient boosting where small
         trees find something in the residuals of the spline. The simplest candidate within one standard
         error of the best out-of-fold likelihood is taken, one with residuals that are independent of the

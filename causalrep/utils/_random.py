@@ -78,7 +78,7 @@ def keyed_seed(seed: int, *keys: object) -> int:
 
 def keyed_generator(seed: int, *keys: object) -> np.random.Generator:
     """Return the NumPy generator of the stream that `keys` address."""
-    return np.random.Generator(np.random.Philox(key=keyed_seed(seed, *keys)))
+    return np.random.Generator(np.random.SFC64(keyed_seed(seed, *keys)))
 
 
 def keyed_torch_generator(seed: int, *keys: object, device: str | torch.device = "cpu") -> torch.Generator:

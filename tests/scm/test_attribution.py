@@ -168,13 +168,15 @@ def anomaly_by_enumeration(draws, noise, least, far):
 def test_anomalies_by_enumeration(tail):
     scm = SCM.from_equations("A = N(0, 1); B = A + N(0, 1); Y = B + N(0, 1)")
     rows = pd.DataFrame({"A": [0.5, -2.0], "B": [3.5, -1.0], "Y": [3.0, -2.5]})
-    found = attribute_anomalies(scm, "Y", rows, tail=tail, n_samples=20_000, random_state=0)
+    found = attribute_anomalies(scm, "Y", rows, tail=tail, n_samples=400_000, random_state=0)
     adds_up(found)
-    draws = np.random.default_rng(5).normal(size=(200_000, 3))
+    draws = np.random.default_rng(5).normal(size=(400_000, 3))
     far = {"both": np.abs, "upper": lambda y: y, "lower": lambda y: -y}[tail]
     noises = np.stack([rows["A"], rows["B"] - rows["A"], rows["Y"] - rows["B"]], axis=1)
     for row, (noise, y) in enumerate(zip(noises, rows["Y"], strict=True)):
         truth = anomaly_by_enumeration(draws, noise, far(y), far)
+        # the rarest tail, of probability 0.00135, has a relative error of 0.043 and a weight of a third; with
+        # the others that is a deviation of about 0.017 on either side: four times both together
         np.testing.assert_allclose(found.values[:, row], truth, atol=0.1)
 
 

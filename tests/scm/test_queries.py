@@ -111,7 +111,7 @@ def test_draws_agree_with_closed_forms(question, arguments):
     assert exact.se == 0
     assert not drawn.exact
     assert drawn.n_samples == 20_000
-    assert abs(drawn - exact) <= FOUR * drawn.se
+    assert abs(drawn - exact) <= FOUR * drawn.se + 1e-12  # rounding, where nothing is left to chance
     assert 0 < drawn.se < 0.05
 
 
