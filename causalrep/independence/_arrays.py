@@ -25,6 +25,7 @@ __all__ = [
     "canonical_order",
     "erfc",
     "index_array",
+    "kth_smallest",
     "log_erfc",
     "move_to_device",
     "named_matrix",
@@ -112,6 +113,15 @@ def _scipy_function(name: str, x: Array) -> Array:
     if is_cupy_array(x):
         return getattr(importlib.import_module("cupyx.scipy.special"), name)(x)
     return namespace_of(x).asarray(getattr(scipy.special, name)(to_numpy(x)), device=device_of(x))
+
+
+def kth_smallest(values: Array, k: int) -> Array:
+    """Return the number at place k, counted from 0, of each sorted row of `values`."""
+    if isinstance(values, np.ndarray):
+        return np.partition(values, k, axis=-1)[..., k]
+    if is_torch_array(values):
+        return values.kthvalue(k + 1, dim=-1).values
+    return namespace_of(values).sort(values, axis=-1)[..., k]
 
 
 def move_to_device(X: Any, device: Any) -> tuple[Array, tuple[Hashable, ...]]:

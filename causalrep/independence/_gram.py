@@ -12,15 +12,16 @@ Learning Research 2 (2001), 243-264.
 
 from __future__ import annotations
 
+import numpy as np
 from array_api_compat import device as device_of
 
-from causalrep.independence._arrays import Array, namespace_of
+from causalrep.independence._arrays import Array, kth_smallest, namespace_of
 
 __all__ = ["centred", "compressed", "gaussian_factor", "typical_distance"]
 
 _TRACE_LEFT = 1e-6  # of the trace; p-values then move by less than 1e-4
 _MOST_POINTS = 200
-_BLOCK = 16
+_BLOCK = 64
 
 
 def gaussian_factor(U: Array, max_rank: int) -> tuple[Array, bool]:
@@ -39,32 +40,31 @@ def gaussian_factor(U: Array, max_rank: int) -> tuple[Array, bool]:
     complete : bool
         Whether `max_rank` was enough.
     """
-    xp = namespace_of(U)
-    n = U.shape[0]
-    left = xp.ones((n,), dtype=xp.float64, device=device_of(U))
-    G = xp.zeros((n, 0), dtype=xp.float64, device=device_of(U))
-    columns: list[Array] = []
-    complete = False
-    while G.shape[1] + len(columns) < min(max_rank, n) and not complete:
+    xp, where = namespace_of(U), device_of(U)
+    n, most = U.shape[0], min(max_rank, U.shape[0])
+    along = xp.matrix_transpose(U)
+    half = 0.5 * xp.sum(U * U, axis=1)
+    left = xp.ones((n,), dtype=xp.float64, device=where)
+    rows = xp.zeros(
+        (min(most, _BLOCK), n), dtype=xp.float64, device=where
+    )  # G', so that a column is in one piece
+    m, complete = 0, False
+    while m < most and not complete:
+        if m == rows.shape[0]:
+            rows = xp.concat([rows, xp.zeros((min(m, most - m), n), dtype=xp.float64, device=where)])
         p = int(xp.argmax(left))
-        difference = U - U[p, :]
-        column = xp.exp(-0.5 * xp.sum(difference * difference, axis=1))
-        if len(columns) == _BLOCK:  # whole blocks are subtracted by one product each
-            G, columns = _joined(G, columns), []
-        if G.shape[1]:
-            column = column - xp.matmul(G, G[p, :])
-        for known in columns:
-            column = column - known * known[p]
+        # |u - u_p|^2 / 2 is at least zero, which rounding does not know.
+        distance = xp.maximum(half + (half[p] - xp.matmul(U[p, :], along)), xp.zeros_like(half))
+        column = xp.exp(-distance)
+        if m:
+            column = column - xp.matmul(rows[:m, p], rows[:m, :])
         column = column / xp.sqrt(left[p])
-        left = xp.maximum(left - column * column, xp.zeros_like(left))
+        rows[m, :] = column
+        left = left - column * column
         left[p] = 0.0
-        columns.append(column)
+        m += 1
         complete = float(xp.sum(left)) <= _TRACE_LEFT * n
-    return _joined(G, columns), complete or G.shape[1] + len(columns) == n
-
-
-def _joined(G: Array, columns: list[Array]) -> Array:
-    return namespace_of(G).concat([G, *(column[:, None] for column in columns)], axis=1)
+    return xp.matrix_transpose(rows[:m, :]), complete or m == n
 
 
 def centred(G: Array) -> Array:
@@ -97,8 +97,9 @@ def typical_distance(u: Array) -> float:
     m = min(n, _MOST_POINTS)
     where = xp.astype(xp.round(xp.linspace(0, n - 1, m, dtype=xp.float64, device=device_of(u))), xp.int64)
     points = xp.take(ordered, where, axis=0)
-    distance = xp.sort(xp.reshape(xp.abs(points[:, None] - points[None, :]), (-1,)))[m:]  # without i = j
-    median = float(distance[distance.shape[0] // 2])
+    left, right = (xp.asarray(end, device=device_of(u)) for end in np.triu_indices(m, 1))
+    distance = xp.abs(xp.take(points, left, axis=0) - xp.take(points, right, axis=0))
+    median = float(kth_smallest(distance, distance.shape[0] // 2))
     if median > 0.0:
         return median
     positive = distance[distance > 0]

@@ -79,4 +79,6 @@ def loo_residuals(y: Array, basis: Array, values: Array, penalties: Array) -> Ar
 
 def squared_norm(M: Array) -> float:
     """Return the sum of the squared entries."""
-    return float(namespace_of(M).sum(M * M))
+    xp = namespace_of(M)
+    flat = xp.reshape(M, (-1,))
+    return float(xp.vecdot(flat, flat))
