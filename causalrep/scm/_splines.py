@@ -3,8 +3,8 @@
 ``f(x) = b0 + sum_j f_j(x_j) + sum_{j<k} f_jk(x_j, x_k)``: every f_j is a cubic B-spline on equal knots, every
 f_jk a tensor product of coarser ones, and second differences of the coefficients are penalised, so that a
 strong penalty leaves lines and products of lines (Eilers and Marx 1996). Beyond the knots, which reach from
-the first to the last half percent of the data, curves go on as straight lines. Because only ``A'A`` and
-``A'y`` are needed, the fits that leave out one fold each cost one solve each: the folds' own Gram matrices
+the first to the last half percent of the data, every B-spline goes on as its tangent, so that the sum has a
+derivative everywhere and the rows out there still have a say in its slope. Because only ``A'A`` and ``A'y`` are needed, the fits that leave out one fold each cost one solve each: the folds' own Gram matrices
 are subtracted from the total.
 
 References
@@ -43,23 +43,21 @@ class Axis:
 
     def weights(self, x: Floats) -> tuple[Ints, Floats]:
         """Return the first of the four splines that are not zero at each x, and their values, (4, n)."""
-        position = (np.clip(x, self.low, self.high) - self.low) * (self.size / (self.high - self.low))
-        first = np.minimum(position.astype(np.intp), self.size - 1)
-        t = position - first
+        position = (x - self.low) * (self.size / (self.high - self.low))
+        inside = np.clip(position, 0.0, self.size)
+        first = np.minimum(inside.astype(np.intp), self.size - 1)
+        t = inside - first
         s = 1 - t
         t2, s2 = t * t, s * s
         values = np.stack(
             [s2 * s, 4 - 6 * t2 + 3 * t2 * t, 4 - 6 * s2 + 3 * s2 * s, t2 * t]
         )  # the uniform cubic B-spline, times six
+        out = np.flatnonzero(position != inside)
+        if len(out):  # the tangents at the first and the last knot
+            way = 3 * (position[out] - inside[out])
+            low, high = np.minimum(way, 0.0), np.maximum(way, 0.0)
+            values[:, out] += np.stack([-low, -high, low, high])
         return first, values / 6
-
-    def below(self, x: Floats) -> Floats:
-        """Return how far x lies below the knots, as a negative number or zero."""
-        return np.minimum(x - self.low, 0.0)
-
-    def above(self, x: Floats) -> Floats:
-        """Return how far x lies above the knots."""
-        return np.maximum(x - self.high, 0.0)
 
     def dense(self, x: Floats) -> Floats:
         """Return the values of all splines, shape (n, size + 3)."""
@@ -104,24 +102,16 @@ class Basis:
 
     def design(self, X: Floats) -> Floats:
         """Return the matrix of all functions, shape (n, n_terms); the first is constant."""
-        blocks = [np.ones((len(X), 1)), X, self.beyond(X)]
+        blocks = [np.ones((len(X), 1)), X]
         blocks += [axis.dense(x) for axis, x in zip(self.axes, X.T, strict=True) if axis]
         sides = [axis.dense(x) if axis else x[:, None] for axis, x in zip(self.coarse, X.T, strict=True)]
         for j, k in self.pairs:
             blocks.append((sides[j][:, :, None] * sides[k][:, None, :]).reshape(len(X), -1))
         return np.concatenate(blocks, axis=1)
 
-    def beyond(self, X: Floats) -> Floats:
-        """Return how far each curved column lies below and above its knots, shape (n, 2 * n_curved)."""
-        sides = [
-            f(x) for axis, x in zip(self.axes, X.T, strict=True) if axis for f in (axis.below, axis.above)
-        ]
-        return np.stack(sides, axis=1) if sides else np.empty((len(X), 0))
-
     def penalty(self) -> tuple[Floats, Floats]:
         """Return the two penalty matrices, of the curves and of the products."""
-        n_lines, n_sides = 1 + len(self.axes), 2 * sum(axis is not None for axis in self.axes)
-        curves = [np.diag([0.0] * n_lines + [1.0] * n_sides)]
+        curves = [np.zeros((1 + len(self.axes), 1 + len(self.axes)))]
         curves += [_roughness(axis.size + 3) for axis in self.axes if axis]
         products = [_tensor_roughness(self.coarse[j], self.coarse[k]) for j, k in self.pairs]
         n_curves, n_products = (sum(len(block) for block in blocks) for blocks in (curves, products))
@@ -137,10 +127,6 @@ class Basis:
         d = len(self.axes)
         total: Floats = coefficients[0] + X @ coefficients[1 : 1 + d]
         at = 1 + d
-        for axis, x in zip(self.axes, X.T, strict=True):
-            if axis:
-                total += axis.below(x) * coefficients[at] + axis.above(x) * coefficients[at + 1]
-                at += 2
         for axis, x in zip(self.axes, X.T, strict=True):
             if axis:
                 total += _curve(coefficients[at : at + axis.size + 3], axis.weights(x))

@@ -57,11 +57,6 @@ def _spline(spline: SplinePredictor, place: Place) -> Callable[..., Tensor]:
         at = 1 + d
         for axis, x in zip(basis.axes, X.T, strict=True):
             if axis:
-                below, above = (x - axis.low).clamp_max(0), (x - axis.high).clamp_min(0)
-                total = total + below * coefficients[at] + above * coefficients[at + 1]
-                at += 2
-        for axis, x in zip(basis.axes, X.T, strict=True):
-            if axis:
                 total = total + _curve(coefficients[at : at + axis.size + 3], _weights(axis, x))
                 at += axis.size + 3
         sides = [_weights(axis, x) if axis else _one(x) for axis, x in zip(basis.coarse, X.T, strict=True)]
@@ -78,13 +73,15 @@ def _spline(spline: SplinePredictor, place: Place) -> Callable[..., Tensor]:
 
 def _weights(axis: Axis, x: Tensor) -> _Weights:
     """Return the first of the four splines that are not zero at each x, and their values, (4, n)."""
-    position = (x.clamp(axis.low, axis.high) - axis.low) * (axis.size / (axis.high - axis.low))
-    first = position.detach().long().clamp_max(axis.size - 1)
-    t = position - first
+    position = (x - axis.low) * (axis.size / (axis.high - axis.low))
+    inside = position.clamp(0, axis.size)
+    first = inside.detach().long().clamp_max(axis.size - 1)
+    t = inside - first
     s = 1 - t
     t2, s2 = t * t, s * s
-    values = torch.stack([s2 * s, 4 - 6 * t2 + 3 * t2 * t, 4 - 6 * s2 + 3 * s2 * s, t2 * t])
-    return first, values / 6
+    low, high = 3 * position.clamp_max(0), 3 * (position - axis.size).clamp_min(0)  # tangents beyond the knots
+    values = [s2 * s - low, 4 - 6 * t2 + 3 * t2 * t - high, 4 - 6 * s2 + 3 * s2 * s + low, t2 * t + high]
+    return first, torch.stack(values) / 6
 
 
 def _one(x: Tensor) -> _Weights:

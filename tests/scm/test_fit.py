@@ -73,6 +73,16 @@ def test_the_spline_basis_sums_to_one_and_is_twice_smooth():
     assert np.abs(np.diff(second, axis=0)).max() < 1e-3 / 0.4**3 * 4
 
 
+def test_splines_go_on_as_their_tangents_beyond_the_knots():
+    axis, step = Axis(-1.0, 1.0, 5), 1e-5
+    for end in (-1.0, 1.0):
+        inner = (axis.dense(np.array([end])) - axis.dense(np.array([end - np.sign(end) * step])))[0]
+        tangent = np.sign(end) * inner / step  # one-sided: off by step times the second derivative, 1 / 0.4**2
+        ways = np.array([0.3, 2.0])
+        out = axis.dense(end + np.sign(end) * ways) - axis.dense(np.array([end]))
+        np.testing.assert_allclose(out, np.sign(end) * ways[:, None] * tangent, atol=2.0 * step / 0.4**2)
+
+
 def test_evaluating_a_spline_equals_its_design_matrix():
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.normal(size=300), rng.integers(0, 2, 300), rng.exponential(size=300)])
