@@ -235,7 +235,7 @@ class Bootstrap(BaseEstimator):  # type: ignore[misc]
         >>> X = np.random.default_rng(0).normal(size=(200, 6))
         >>> stable = Bootstrap(PC(alpha=0.05), n_replicates=20, kind="subsample").fit(X)
         >>> round(stable.n_selected_, 2), round(stable.error_bound(0.8), 2)
-        (0.4, 0.02)
+        (0.3, 0.01)
         """
         check_is_fitted(self)
         _check_share(threshold, "threshold", closed=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from typing import Any, Literal
 
+from causalrep.representation._guidance import Guidance, GuidanceLike, Terms
 from causalrep.representation._mechanisms import ImageDiffusionMechanism
 from causalrep.representation._model import CounterfactualImageModel
 from causalrep.representation._recipes import Recipe, make_recipe
@@ -34,8 +35,10 @@ class CausalDiffAE(CounterfactualImageModel):
 
     Parameters
     ----------
-    graph : DAG, networkx.DiGraph or str
-        Graph whose nodes are the label columns; a string is read by ``DAG.from_string``.
+    graph : DAG, networkx.DiGraph, str or estimator, optional
+        Graph whose nodes are the label columns; a string is read by ``DAG.from_string``. Or what finds
+        one in the labelled rows, such as :class:`~causalrep.discovery.PC`, which is also what is
+        done without a graph.
     image_size : int, optional
         Side length, only to check the images against.
     preset : {"auto", "paper", "paper-small"}, default="auto"
@@ -55,6 +58,11 @@ class CausalDiffAE(CounterfactualImageModel):
         Form of the causal mechanisms.
     nuisance_dim : int, optional
         Numbers of the code for what is not labelled; 0 for none.
+    nuisance_rate : float, optional
+        Makes that code a Gaussian which tells at most about so many nats of an image.
+    unlabelled : {"show", "withhold"}, optional
+        Rows without any label: the image network sees what the encoder reads of them, or, as published,
+        no slots at all.
     align_weight, kl_weight : float, optional
         Weights of the alignment of slots with labels and of the Kullback-Leibler term.
     independence_weight : float, optional
@@ -62,9 +70,10 @@ class CausalDiffAE(CounterfactualImageModel):
         :func:`~causalrep.metrics.label_leak` finds that it does. Staged training only.
     slot_dropout, condition_dropout : float, optional
         Share of single slots, and of whole conditions, withheld in training. Guidance other than 1
-        needs ``condition_dropout > 0``.
-    guidance : float, default=1.0
-        Strength of the condition when predicting.
+        needs ``condition_dropout > 0``, decoupled guidance ``slot_dropout > 0``.
+    guidance : float or mapping, default=1.0
+        Strength of the condition when predicting; a mapping of "affected" and "invariant" weighs
+        intervened labels with their descendants apart from the others.
     abduction : {"invert", "fresh"}, optional
         Whether the image noise is inferred or, as published, drawn anew.
     solver : {"obelm", "ddim", "heun"}, optional
@@ -77,6 +86,10 @@ class CausalDiffAE(CounterfactualImageModel):
         Images per step.
     learning_rate : float, optional
         Peak learning rate of the image network.
+    gradient_accumulation : int, optional
+        Parts in which a batch is computed, one after the other, where memory is short.
+    compile : bool, optional
+        Whether to train through ``torch.compile``; off unless asked for.
     device : str, default="auto"
         "cpu", "cuda", ...; "auto" takes CUDA where there is one.
     precision : {"auto", "no", "bf16", "fp16"}, default="auto"
@@ -122,7 +135,7 @@ class CausalDiffAE(CounterfactualImageModel):
     >>> result = model.fit(s["image"], s.frame).counterfactual(s["image"][:4], do={"light": 120.0})
     >>> result.images.shape
     (4, 3, 16, 16)
-    >>> [float(v) for v in result.labels["light"].round(6)]
+    >>> [float(v) for v in result.labels["light"].round(4)]
     [120.0, 120.0, 120.0, 120.0]
     """
 
@@ -139,18 +152,22 @@ class CausalDiffAE(CounterfactualImageModel):
         slot_mode: Literal["shift", "fill"] | None = None,
         mechanism: Literal["additive", "affine"] | None = None,
         nuisance_dim: int | None = None,
+        nuisance_rate: float | None = None,
+        unlabelled: Literal["show", "withhold"] | None = None,
         align_weight: float | None = None,
         kl_weight: float | None = None,
         independence_weight: float | None = None,
         slot_dropout: float | None = None,
         condition_dropout: float | None = None,
-        guidance: float = 1.0,
+        guidance: GuidanceLike = 1.0,
         abduction: Literal["invert", "fresh"] | None = None,
         solver: Literal["obelm", "ddim", "heun"] | None = None,
         solver_steps: int | None = None,
         max_steps: int | None = None,
         batch_size: int | None = None,
         learning_rate: float | None = None,
+        gradient_accumulation: int | None = None,
+        compile: bool | None = None,  # noqa: A002 -- torch's own word
         device: str = "auto",
         precision: Literal["auto", "no", "bf16", "fp16"] = "auto",
         checkpoint: str | os.PathLike[str] | None = None,
@@ -167,6 +184,8 @@ class CausalDiffAE(CounterfactualImageModel):
         self.slot_mode = slot_mode
         self.mechanism = mechanism
         self.nuisance_dim = nuisance_dim
+        self.nuisance_rate = nuisance_rate
+        self.unlabelled = unlabelled
         self.align_weight = align_weight
         self.kl_weight = kl_weight
         self.independence_weight = independence_weight
@@ -179,6 +198,8 @@ class CausalDiffAE(CounterfactualImageModel):
         self.max_steps = max_steps
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.gradient_accumulation = gradient_accumulation
+        self.compile = compile
         self.device = device
         self.precision = precision
         self.checkpoint = checkpoint
@@ -188,37 +209,29 @@ class CausalDiffAE(CounterfactualImageModel):
     def _make_recipe(self, size: int, n_nodes: int) -> Recipe:
         overrides = {name: getattr(self, name) for name in _OVERRIDES}
         recipe = make_recipe(self.preset, size=size, n_nodes=n_nodes, overrides=overrides)
-        self._check_guidance(self.guidance, recipe)
+        self._check_guidance(Guidance.read(self.guidance), recipe)
         return recipe
 
-    @staticmethod
-    def _check_guidance(guidance: float, recipe: Recipe) -> None:
-        if guidance != 1.0 and recipe.condition_dropout == 0.0:
-            raise ValueError(
-                f"`guidance` of {guidance:g} compares with the unconditional model, which is only trained "
-                "with `condition_dropout` > 0; fit with condition_dropout=0.1, for example"
-            )
-
     @property
-    def _guidance(self) -> float:
+    def _default_guidance(self) -> GuidanceLike:
         return self.guidance
 
-    def _image_mechanism(self, guidance: float) -> Mechanism:
+    def _image_mechanism(self, terms: Terms) -> Mechanism:
         recipe = self.recipe_
-        self._check_guidance(guidance, recipe)
         return ImageDiffusionMechanism(
             self.network_,
             self.graph_.nodes,
             self.observed_codes_,
             process=recipe.make_process(),
             solver=recipe.make_solver(),
-            guidance=guidance,
+            terms=terms,
             fresh_seed=self.seed_ if recipe.abduction == "fresh" else None,
         )
 
 
 _OVERRIDES = (
     "objective", "denoiser", "conditioning", "slot_dim", "slot_mode", "mechanism", "nuisance_dim",
-    "align_weight", "kl_weight", "independence_weight", "slot_dropout", "condition_dropout", "abduction",
-    "solver", "solver_steps", "max_steps", "batch_size", "learning_rate",
+    "nuisance_rate", "unlabelled", "align_weight", "kl_weight", "independence_weight", "slot_dropout", "condition_dropout", "abduction",
+    "solver", "solver_steps", "max_steps", "batch_size", "learning_rate", "gradient_accumulation",
+    "compile",
 )  # fmt: skip
