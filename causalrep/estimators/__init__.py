@@ -3,26 +3,34 @@
 from causalrep.estimators._adjusting import DoseWarning
 from causalrep.estimators._aipw import AIPW
 from causalrep.estimators._causal_effect import EffectReport, causal_effect
+from causalrep.estimators._causal_forest import CausalForest
 from causalrep.estimators._crossfit import CrossFitWarning
 from causalrep.estimators._did import DifferenceInDifferences
 from causalrep.estimators._double_ml import DoubleML
 from causalrep.estimators._gcomputation import GComputation
 from causalrep.estimators._group_time import GroupTimeDiD
 from causalrep.estimators._ipw import IPW
+from causalrep.estimators._iv_tests import SpecificationTest, WeakInstrumentTest
 from causalrep.estimators._metalearners import DRLearner, RLearner, SLearner, TLearner, XLearner
 from causalrep.estimators._overlap import Overlap, OverlapWarning
 from causalrep.estimators._rdd import RegressionDiscontinuity
+from causalrep.estimators._refutation import Refutation
+from causalrep.estimators._refute import refute
 from causalrep.estimators._result import EffectResult
+from causalrep.estimators._shared import SharedNuisances, share_nuisances
 from causalrep.estimators._synthetic import PlaceboTest
 from causalrep.estimators._synthetic_control import SyntheticControl
 from causalrep.estimators._synthetic_did import SyntheticDiD
 from causalrep.estimators._tmle import TMLE
-from causalrep.estimators._two_stage import TwoStageLeastSquares
+from causalrep.estimators._two_stage import GMM, LIML, KClass, TwoStageLeastSquares
 
 __all__ = [
     "AIPW",
+    "GMM",
     "IPW",
+    "LIML",
     "TMLE",
+    "CausalForest",
     "CrossFitWarning",
     "DRLearner",
     "DifferenceInDifferences",
@@ -32,16 +40,23 @@ __all__ = [
     "EffectResult",
     "GComputation",
     "GroupTimeDiD",
+    "KClass",
     "Overlap",
     "OverlapWarning",
     "PlaceboTest",
     "RLearner",
+    "Refutation",
     "RegressionDiscontinuity",
     "SLearner",
+    "SharedNuisances",
+    "SpecificationTest",
     "SyntheticControl",
     "SyntheticDiD",
     "TLearner",
     "TwoStageLeastSquares",
+    "WeakInstrumentTest",
     "XLearner",
     "causal_effect",
+    "refute",
+    "share_nuisances",
 ]

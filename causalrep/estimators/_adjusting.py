@@ -29,6 +29,7 @@ class DoseWarning(UserWarning):
 class AdjustingEstimator(EffectEstimator):
     """Base: cross-fitted nuisances of a treatment with two arms, or of a dose by partialling out."""
 
+    _uses: tuple[str, ...] = ("treatment", "time", "cluster")
     _nuisances: tuple[str, ...] = ("outcome_model", "propensity_model")
 
     def __init__(
@@ -75,6 +76,7 @@ class AdjustingEstimator(EffectEstimator):
             groups=sample.cluster,
             n_rep=int(self.n_rep),
             seed=self._seed,
+            time=sample.time,
         )
         self._repetitions = cross_fit(
             self._arm_nuisances(sample) if treatment.is_binary else self._dose_nuisances(sample),

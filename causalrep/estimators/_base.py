@@ -19,6 +19,7 @@ from causalrep.estimators._data import (
     of_length,
     read_outcome,
     read_table,
+    read_time,
     read_treatment,
     read_weight,
 )
@@ -64,8 +65,11 @@ class EffectEstimator(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
             Outcome.
         treatment : array of shape (n_samples,), default=None
             The treatment, where the constructor does not name its column.
-        instrument, mediator, time, unit : array of shape (n_samples,), default=None
+        instrument, mediator, unit : array of shape (n_samples,), default=None
             For the estimators that use them.
+        time : array of shape (n_samples,), default=None
+            The period, for the estimators that compare periods. For those that adjust, when each row was
+            seen: folds become blocks of time, and a model learns from none next to its own.
         cluster : array of shape (n_samples,), default=None
             Rows of one cluster may depend on each other: they share folds, and standard errors allow for it.
         sample_weight : array of shape (n_samples,), default=None
@@ -93,7 +97,9 @@ class EffectEstimator(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
         kind = self._treatment_kind()
         by_keyword = treatment is not None
         arms = read_treatment(roles["treatment"], len(W), outcome, kind, by_keyword=by_keyword)
-        self._sample = Sample(W, outcome, arms.values, weight, fit_weight, cluster_codes, names)
+        blocks = "time" in roles and "time" not in self._needs  # else it is a part of the design
+        moments = read_time(roles["time"], len(W)) if blocks else None
+        self._sample = Sample(W, outcome, arms.values, weight, fit_weight, cluster_codes, names, moments)
         self._columns = named
         self._projections: dict[str, Projection] = {}
         self._fill = np.nanmean(W, axis=0) if np.isnan(W).any() else np.zeros(W.shape[1])
@@ -395,7 +401,8 @@ class EffectEstimator(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
         values = values.astype(arms.dtype) if arms.dtype.kind in "US" else values
         unknown = values[~np.isin(values, arms)]
         if unknown.size:
-            raise DataError(f"`treatment` has the value {unknown.flat[0]!r}; the arms are {list(arms)}")
+            found = unknown.tolist()[0]
+            raise DataError(f"`treatment` has the value {found!r}; the arms are {arms.tolist()}")
         return np.asarray(values == arms[1], dtype=np.float64)
 
     # --- from scores to results ---------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,15 @@ from sklearn.base import is_classifier
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
 from causalrep.estimators._learners import fit_model, predict_model
+from causalrep.estimators._shared import SharedNuisances, digest_of, shared_nuisances
 from causalrep.utils import DataError, keyed_seed
 
 __all__ = ["CrossFitWarning", "Nuisance", "Predicted", "cross_fit", "make_splits"]
 
 Array = NDArray[np.float64]
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
+Fitted = tuple[Array, Any]
+Key = tuple[int, str, int]
 
 
 class CrossFitWarning(UserWarning):
@@ -33,6 +36,9 @@ class Nuisance:
     model: Any
     target: Array
     rows: NDArray[np.bool_] | None = None
+
+
+Job = tuple[Nuisance, Array, Split, Array | None, int, str]
 
 
 @dataclass(frozen=True)
@@ -55,11 +61,15 @@ def make_splits(
     groups: NDArray[np.intp] | None,
     n_rep: int,
     seed: int,
+    time: NDArray[Any] | None = None,
 ) -> list[list[Split]]:
     """Return, for each repetition, folds that partition the rows.
 
-    Folds have equal shares of the strata, and the rows of a group stay together.
+    Folds have equal shares of the strata, and the rows of a group stay together. With `time` the folds are
+    blocks of it.
     """
+    if time is not None:
+        return [_time_blocks(cv, time, n_rep)]
     if not isinstance(cv, (int, np.integer)):
         return _given_splits(cv, n, strata, groups, n_rep)
     n_folds = _possible_folds(int(cv), n, strata, groups)
@@ -94,6 +104,30 @@ def _possible_folds(cv: int, n: int, strata: NDArray[np.intp] | None, groups: ND
         stacklevel=2,
     )
     return most
+
+
+def _time_blocks(cv: Any, time: NDArray[Any], n_rep: int) -> list[Split]:
+    """Return consecutive blocks of time; a model is fitted on the blocks that are not next to its own.
+
+    Rows near in time resemble each other, so that the neighbours of a block would tell of it (Semenova,
+    Goldman, Chernozhukov, Taddy, Quantitative Economics 14, 2023, definition 3.1).
+    """
+    if not isinstance(cv, (int, np.integer)) or cv < 4:
+        raise DataError(f"with `time`, `cv` must be the number of blocks and at least 4, got {cv!r}")
+    if n_rep > 1:
+        raise DataError(f"`n_rep` is {n_rep}, but the blocks of `time` are the same in each repetition")
+    instants, place, counts = np.unique(time, return_inverse=True, return_counts=True)
+    if len(instants) < cv:
+        raise DataError(f"`time` has {len(instants)} values, too few for {cv} blocks")
+    middle = np.cumsum(counts) - counts / 2
+    block = np.minimum((middle / len(time) * int(cv)).astype(np.intp), int(cv) - 1)
+    _, block = np.unique(block, return_inverse=True)
+    if block.max() < 3:
+        raise DataError("the values of `time` are too unevenly filled for blocks; lower `cv` or bin them")
+    of_row = block[place]
+    return [
+        (np.flatnonzero(np.abs(of_row - k) > 1), np.flatnonzero(of_row == k)) for k in range(block.max() + 1)
+    ]
 
 
 def _given_splits(
@@ -142,16 +176,17 @@ def cross_fit(
     for name, nuisance in nuisances.items():
         if is_classifier(nuisance.model) and not np.isin(nuisance.target, (0, 1)).all():
             raise DataError(f"the model of the {name} is a classifier, so that its target must be 0 or 1")
-    keys = [
-        (rep, name, k) for rep, folds in enumerate(splits) for name in nuisances for k in range(len(folds))
-    ]
-    results = Parallel(n_jobs=n_jobs)(
-        delayed(_fit_and_predict)(
-            nuisances[name], W, splits[rep][k], weight, keyed_seed(seed, name, rep, k), name
-        )
-        for rep, name, k in keys
-    )
-    done = dict(zip(keys, results, strict=True))
+    jobs = {
+        (rep, name, k): (nuisance, W, fold, weight, keyed_seed(seed, name, rep, k), name)
+        for rep, folds in enumerate(splits)
+        for name, nuisance in nuisances.items()
+        for k, fold in enumerate(folds)
+    }
+    shared = shared_nuisances()
+    if shared is None:
+        done = dict(zip(jobs, _run(jobs.values(), n_jobs), strict=True))
+    else:
+        done = _run_once(jobs, n_jobs, shared)
     result: list[dict[str, Predicted]] = []
     for rep, folds in enumerate(splits):
         predicted = {}
@@ -165,14 +200,34 @@ def cross_fit(
     return result
 
 
+def _run(jobs: Iterable[Job], n_jobs: int | None) -> list[Fitted]:
+    return list(Parallel(n_jobs=n_jobs)(delayed(_fit_and_predict)(*job) for job in jobs))
+
+
+def _run_once(jobs: Mapping[Key, Job], n_jobs: int | None, shared: SharedNuisances) -> dict[Key, Fitted]:
+    """Return the result of each job; those that another estimator has had done are not done again."""
+    digests = {}
+    for key, (nuisance, W, (train, test), weight, seed, _) in jobs.items():
+        train = _rows_to_learn_from(nuisance, train, weight)
+        rows = None if weight is None else weight[train]
+        digests[key] = digest_of(nuisance.model, seed, W, nuisance.target[train], train, test, rows)
+    missing = {digest: jobs[key] for key, digest in digests.items() if digest not in shared}
+    shared.add(dict(zip(missing, _run(missing.values(), n_jobs), strict=True)))
+    return {key: shared.read(digest, new=digest in missing) for key, digest in digests.items()}
+
+
+def _rows_to_learn_from(nuisance: Nuisance, train: NDArray[np.intp], weight: Array | None) -> Any:
+    """Return the rows of an arm, but for those of no weight: they count nowhere, not even as rows."""
+    if nuisance.rows is not None:
+        train = train[nuisance.rows[train]]
+    return train if weight is None else train[weight[train] > 0]
+
+
 def _fit_and_predict(
     nuisance: Nuisance, W: Array, split: Split, weight: Array | None, seed: int, name: str
 ) -> tuple[Array, Any]:
-    train, test = split
-    if nuisance.rows is not None:
-        train = train[nuisance.rows[train]]
-    if weight is not None:  # rows of no weight count nowhere, not even in the number of rows
-        train = train[weight[train] > 0]
+    test = split[1]
+    train = _rows_to_learn_from(nuisance, split[0], weight)
     target = nuisance.target[train]
     if len(train) == 0 or (is_classifier(nuisance.model) and len(np.unique(target)) < 2):
         raise DataError(

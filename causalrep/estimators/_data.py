@@ -19,6 +19,7 @@ __all__ = [
     "codes",
     "read_outcome",
     "read_table",
+    "read_time",
     "read_treatment",
     "read_weight",
 ]
@@ -62,6 +63,8 @@ class Sample:
         Clusters as 0, 1, 2, ...
     names : tuple of hashable
         Names of the covariates.
+    time : array of shape (n,), optional
+        When each row was seen, where folds are to be blocks of time.
     """
 
     W: Array
@@ -71,6 +74,7 @@ class Sample:
     fit_weight: Array | None
     cluster: NDArray[np.intp] | None
     names: tuple[Hashable, ...]
+    time: NDArray[Any] | None = None
 
 
 def read_table(
@@ -211,6 +215,14 @@ def read_treatment(values: Any, n: int, y: Array, kind: str, *, by_keyword: bool
                 "say treatment_type='continuous'"
             )
     return Treatment(raw.astype(np.float64), None)
+
+
+def read_time(values: Any, n: int) -> NDArray[Any]:
+    """Return moments that can be ordered: numbers or dates, one for each row."""
+    raw = of_length(column_or_1d(np.asarray(values)), n, "time")
+    if raw.dtype.kind not in "biufmM" or (raw.dtype.kind in "fmM" and (raw != raw).any()):
+        raise DataError(f"`time` must be numbers or dates without gaps, got {raw.dtype}")
+    return raw
 
 
 def codes(values: Any, n: int, what: str) -> NDArray[np.intp]:

@@ -91,7 +91,7 @@ class DoubleML(AdjustingEstimator):
     True
     """
 
-    _uses = ("treatment", "instrument", "cluster")
+    _uses = ("treatment", "instrument", "time", "cluster")
     _nuisances = ("outcome_model", "treatment_model", "propensity_model", "instrument_model")
 
     def __init__(
@@ -151,7 +151,13 @@ class DoubleML(AdjustingEstimator):
             if probe.is_binary:
                 strata = probe.values.astype(np.intp) + (0 if strata is None else 2 * strata)
         splits = make_splits(
-            self.cv, len(sample.y), strata=strata, groups=sample.cluster, n_rep=self.n_rep, seed=self._seed
+            self.cv,
+            len(sample.y),
+            strata=strata,
+            groups=sample.cluster,
+            n_rep=self.n_rep,
+            seed=self._seed,
+            time=sample.time,
         )
         self._splits = splits
         self._repetitions = cross_fit(

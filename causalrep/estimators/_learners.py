@@ -15,7 +15,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from causalrep.utils import DataError, keyed_seed
 
-__all__ = ["classifier", "fit_model", "predict_model", "regressor"]
+__all__ = ["classifier", "fit_model", "predict_model", "regressor", "seeded"]
 
 Array = NDArray[np.float64]
 
@@ -49,8 +49,8 @@ def _chosen(model: Any, covariates: Array, penalised: Any, plain: Any) -> Any:
     return make_pipeline(StandardScaler(), features, StandardScaler(), penalised)
 
 
-def fit_model(model: Any, W: Array, target: Array, weight: Array | None, seed: int) -> Any:
-    """Return a fitted clone; chance that the model leaves open comes from `seed`."""
+def seeded(model: Any, seed: int) -> Any:
+    """Return an unfitted clone; chance that the model leaves open comes from `seed`."""
     model = clone(model)
     params = model.get_params(deep=True) if hasattr(model, "get_params") else {}
     open_seeds = {
@@ -58,8 +58,12 @@ def fit_model(model: Any, W: Array, target: Array, weight: Array | None, seed: i
         for name, value in params.items()
         if (name == "random_state" or name.endswith("__random_state")) and value is None
     }
-    if open_seeds:
-        model.set_params(**open_seeds)
+    return model.set_params(**open_seeds) if open_seeds else model
+
+
+def fit_model(model: Any, W: Array, target: Array, weight: Array | None, seed: int) -> Any:
+    """Return a fitted clone; chance that the model leaves open comes from `seed`."""
+    model = seeded(model, seed)
     if is_classifier(model):
         target = target.astype(int)
     with sklearn.config_context(enable_metadata_routing=False):  # weights are handed to the steps by name

@@ -56,6 +56,22 @@ class EffectResult:
             p = 2 * stats.norm.sf(np.abs(np.asarray(self.estimate) / np.asarray(self.se)))
         return float(p) if np.ndim(p) == 0 else p
 
+    def to_frame(self) -> Any:
+        """Return the effects as a table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each effect, with the columns estimate, se, low, high and pvalue.
+        """
+        import pandas as pd
+
+        limits = np.reshape(np.asarray(self.ci, dtype=float), (-1, 2))
+        columns = {"estimate": self.estimate, "se": self.se, "low": limits[:, 0], "high": limits[:, 1]}
+        columns["pvalue"] = self.pvalue
+        index = list(self.names) or None
+        return pd.DataFrame({name: np.atleast_1d(values) for name, values in columns.items()}, index=index)
+
     def __str__(self) -> str:
         estimates, ses = np.atleast_1d(self.estimate), np.atleast_1d(self.se)
         limits = np.reshape(np.asarray(self.ci, dtype=float), (-1, 2))

@@ -1,55 +1,88 @@
-"""The estimators keep scikit-learn's contract."""
+"""Every estimator of the package keeps scikit-learn's contract, with the treatment named as a column."""
+
+import inspect
+import re
 
 import pytest
+from sklearn.base import BaseEstimator
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from causalrep.estimators import (
-    AIPW,
-    IPW,
-    TMLE,
-    DoubleML,
-    DRLearner,
-    GComputation,
-    RLearner,
-    SLearner,
-    TLearner,
-    TwoStageLeastSquares,
-    XLearner,
-)
+import causalrep.estimators
+from causalrep.estimators import DoubleML, RegressionDiscontinuity
 
-KINDS = (AIPW, IPW, TMLE, GComputation, DoubleML, SLearner, TLearner, XLearner, RLearner, DRLearner)
-QUICK = (AIPW, DoubleML)
+ESTIMATORS = [
+    kind
+    for kind in vars(causalrep.estimators).values()
+    if inspect.isclass(kind) and issubclass(kind, BaseEstimator)
+]
+COLUMNS = {
+    "treatment": 0, "running": 0, "group": 0, "instrument": 1, "mediator": 1, "time": 1, "unit": 2
+}  # fmt: skip
 
-# The instrument of these data is independent of the treatment, or a combination of the covariates: no effect
-# is identified, and the estimator says so.
-UNIDENTIFIED = dict.fromkeys(
-    (
-        "check_sample_weights_pandas_series",
-        "check_sample_weights_not_an_array",
-        "check_sample_weight_equivalence_on_dense_data",
-    ),
-    "no instrument moves the treatment",
-)
+# Columns of noise, as the checks bring them, are no such design; what is said then is in the second place. A
+# check may fail with these words, and with no others.
+DESIGNS = {
+    "a treatment of two values": "two arms were expected|did you swap|must have two values",
+    "an instrument that moves the treatment": "instrument is constant|instruments do not move|no instrument",
+    "a panel of units and periods": "must be seen exactly once|must have two values|`time`|`unit`|`group`",
+    "rows on both sides of a cutoff": "rows must be on each side|too few different values",
+    "as many columns as there are roles": "but X has . feature",
+    "enough rows": "needs at least|rows? for . coefficients",
+}
+SAID = [(reason, pattern) for reason, patterns in DESIGNS.items() for pattern in patterns.split("|")]
+NO_EXCUSE = {
+    *("AIPW", "IPW", "TMLE", "GComputation", "DoubleML"),
+    *("SLearner", "TLearner", "XLearner", "RLearner", "DRLearner"),
+}
+
+
+def instance(kind):
+    """Return an estimator whose roles are columns; a class without new roles needs no line here."""
+    parameters = inspect.signature(kind).parameters
+    named = {role: column for role, column in COLUMNS.items() if role in parameters}
+    if kind is RegressionDiscontinuity:
+        named = {"running": 0}
+    if kind is DoubleML:
+        named = {"treatment": 0}
+    return kind(**named, **({"cv": 2} if "cv" in parameters else {}))
+
+
+QUICK = {"AIPW", "DoubleML", "TwoStageLeastSquares"}
 
 
 # Most checks bring a first column of many values and a handful of rows; both are said aloud.
 @pytest.mark.filterwarnings("ignore::causalrep.estimators.DoseWarning")
 @pytest.mark.filterwarnings("ignore::causalrep.estimators.CrossFitWarning")
 @pytest.mark.filterwarnings("ignore::causalrep.estimators.OverlapWarning")
-@parametrize_with_checks(
-    [*(kind(treatment=0, cv=2) for kind in QUICK), TwoStageLeastSquares(0, 1)],
-    expected_failed_checks=lambda estimator: (
-        UNIDENTIFIED if isinstance(estimator, TwoStageLeastSquares) else {}
-    ),
-)
-def test_estimator_passes_the_common_checks(estimator, check):
-    check(estimator)
+@parametrize_with_checks([instance(kind) for kind in ESTIMATORS if kind.__name__ in QUICK])
+def test_some_estimators_pass_the_common_checks(estimator, check):
+    passes(estimator, check)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::causalrep.estimators.DoseWarning")
 @pytest.mark.filterwarnings("ignore::causalrep.estimators.CrossFitWarning")
 @pytest.mark.filterwarnings("ignore::causalrep.estimators.OverlapWarning")
-@parametrize_with_checks([kind(treatment=0) for kind in KINDS])
+@parametrize_with_checks([instance(kind) for kind in ESTIMATORS])
 def test_every_estimator_passes_the_common_checks(estimator, check):
-    check(estimator)
+    passes(estimator, check)
+
+
+def passes(estimator, check):
+    try:
+        check(estimator)
+    except (ValueError, AssertionError) as error:
+        reason = said_of_the_design(error)
+        if reason is None or type(estimator).__name__ in NO_EXCUSE:
+            raise
+        pytest.xfail(f"the data of this check are not {reason}")
+
+
+def said_of_the_design(error):
+    """Return what the design lacks if the estimator said so, be it quoted by a check or its cause."""
+    while error is not None:
+        for reason, pattern in SAID:
+            if re.search(pattern, str(error)):
+                return reason
+        error = error.__cause__ or error.__context__
+    return None
