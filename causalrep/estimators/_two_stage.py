@@ -1,27 +1,23 @@
-"""Two-stage least squares, with what tells a strong instrument from a weak one."""
+"""Two-stage least squares, the estimators of the k-class, and two-step GMM, with one treatment."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import linalg
 
-from causalrep.estimators._base import EffectEstimator
-from causalrep.estimators._data import Sample, Treatment
-from causalrep.estimators._scores import LinearScore, Projection, with_intercept
-from causalrep.utils import DataError, UnknownNameError
+from causalrep.estimators._iv_tests import Partialled, moment_covariance
+from causalrep.estimators._linear_iv import LinearIV
+from causalrep.utils import DataError
 
-__all__ = ["TwoStageLeastSquares"]
+__all__ = ["GMM", "LIML", "KClass", "TwoStageLeastSquares"]
 
 Array = NDArray[np.float64]
 
-_COVARIANCES = ("nonrobust", "HC0", "HC1", "HC2", "HC3")
 
-
-class TwoStageLeastSquares(EffectEstimator):
+class TwoStageLeastSquares(LinearIV):
     """Estimate a linear effect by two-stage least squares.
 
     It assumes that the instruments act on the outcome through the treatment alone, that the covariates block
@@ -42,9 +38,10 @@ class TwoStageLeastSquares(EffectEstimator):
     Attributes
     ----------
     first_stage_f_ : float
-        F statistic of the instruments in the first stage, with the covariance asked for. With one instrument
-        the robust one is the effective F of Montiel Olea and Pflueger. Below 10 the interval of `ate` cannot
-        be trusted, and its `warnings` say so; `anderson_rubin` can.
+        F statistic of the instruments in the first stage, with the covariance asked for.
+    effective_f_ : float
+        The effective F statistic [2]_, equal to the robust one if there is one instrument. Below 10 the
+        interval of `ate` cannot be trusted, and its `warnings` say so; `anderson_rubin` can.
     arms_ : array of shape (2,)
         The values of the treatment, where there are two.
     covariate_names_in_ : array of shape (n_covariates,), object
@@ -80,160 +77,215 @@ class TwoStageLeastSquares(EffectEstimator):
     True
     """
 
-    _uses = ("treatment", "instrument", "cluster")
-    _needs = ("treatment", "instrument")
-    _estimands = ("ate",)
+    def _make_probe(self, data: Partialled, fitted: Array) -> Array:  # noqa: ARG002
+        return fitted
+
+
+class KClass(LinearIV):
+    """Estimate a linear effect by an estimator of the k-class.
+
+    Between least squares (``k=0``) and two-stage least squares (``k=1``) and beyond; it assumes what
+    `TwoStageLeastSquares` does.
+
+    Parameters
+    ----------
+    treatment : str or int, default=None
+        Name or position of the column of X that holds the treatment.
+    instrument : str, int or list of them, default=None
+        The same for the instruments; `fit` takes an array of shape (n_samples,) or (n_samples,
+        n_instruments).
+    k : float, default=1.0
+        How much of what the instruments do not explain of the treatment is taken out of it.
+    covariance : {"HC1", "HC0", "HC2", "HC3", "nonrobust"}, default="HC1"
+        Standard errors, robust to unequal variances or not. Clusters given to `fit` come first.
+
+    Attributes
+    ----------
+    k_ : float
+        The k that was used.
+    first_stage_f_, effective_f_ : float
+        See `TwoStageLeastSquares`.
+    covariate_names_in_ : array of shape (n_covariates,), object
+        Names of the covariates.
+
+    Raises
+    ------
+    DataError, UnknownNameError
+        In `fit`: for roles that are missing or given twice, for instruments that do not move the treatment.
+
+    References
+    ----------
+    .. [1] R. Davidson, J. G. MacKinnon, "Econometric Theory and Methods", Oxford University Press, 2004,
+       section 12.5.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from causalrep.estimators import KClass, TwoStageLeastSquares
+    >>> rng = np.random.default_rng(0)
+    >>> hidden, z = rng.normal(size=(2, 1000))
+    >>> dose = z + hidden
+    >>> y = 2 * dose - 3 * hidden + rng.normal(size=1000)
+    >>> X = np.column_stack([dose, z])
+    >>> first, second = (kind(0, 1).fit(X, y).ate().estimate for kind in (KClass, TwoStageLeastSquares))
+    >>> bool(np.isclose(first, second))
+    True
+    """
 
     def __init__(
         self,
         treatment: str | int | None = None,
         instrument: str | int | Sequence[str | int] | None = None,
         *,
+        k: float = 1.0,
         covariance: str = "HC1",
     ) -> None:
-        self.treatment = treatment
-        self.instrument = instrument
-        self.covariance = covariance
+        super().__init__(treatment, instrument, covariance=covariance)
+        self.k = k
 
-    def _fit(self, sample: Sample, treatment: Treatment, roles: dict[str, NDArray[Any]]) -> None:  # noqa: ARG002
-        if self.covariance not in _COVARIANCES:
-            raise UnknownNameError(self.covariance, _COVARIANCES, what="`covariance`")
-        Z = np.asarray(roles["instrument"], dtype=np.float64)
-        Z = Z.reshape(len(Z), -1)
-        if len(Z) != len(sample.y) or not np.isfinite(Z).all():
-            raise DataError(f"`instrument` must have {len(sample.y)} finite rows, got shape {Z.shape}")
-        root = np.sqrt(sample.weight)[:, None]
-        design = with_intercept(sample.W)
-        targets = np.column_stack([sample.y, sample.t, Z])
-        coefficients = np.linalg.lstsq(design * root, targets * root, rcond=None)[0]
-        residuals = targets - design @ coefficients
-        self._means = coefficients[:, :2]
-        self._y, self._t, self._z = residuals[:, 0], residuals[:, 1], residuals[:, 2:]
-        gram = self._z.T @ (self._z * sample.weight[:, None])
-        spread = np.diag(gram) > 1e-12 * np.maximum(1, np.sum(Z**2, axis=0))
-        if not spread.all():
-            raise DataError("an instrument is constant, or a combination of the covariates")
-        self._gamma = np.linalg.pinv(gram) @ (self._z.T @ (sample.weight * self._t))
-        self._fitted = self._z @ self._gamma
-        if np.sum(sample.weight * self._fitted**2) <= 1e-14 * np.sum(sample.weight * sample.t**2):
-            raise DataError("the instruments do not move the treatment at all; nothing can be estimated")
-        self._leverage = _leverage(design * root)
-        self._n_controls = int(np.linalg.matrix_rank(design))
-        self.first_stage_f_ = self._first_stage()
+    def _choose_k(self, data: Partialled) -> float:  # noqa: ARG002
+        if not np.isfinite(self.k):
+            raise DataError(f"`k` must be a number, got {self.k}")
+        return float(self.k)
 
-    def _scores(self, estimand: str) -> list[LinearScore]:  # noqa: ARG002
-        return [LinearScore(self._fitted * self._y, self._fitted * self._t)]
+    def _make_probe(self, data: Partialled, fitted: Array) -> Array:
+        self.k_ = self._choose_k(data)
+        return (1 - self.k_) * data.t + self.k_ * fitted
 
-    def _combined(self, estimand: str, mask: NDArray[np.bool_] | None = None) -> tuple[float, Array, float]:
-        if mask is not None:
-            return super()._combined(estimand, mask)
-        sample = self._sample
-        theta, influence = self._scores(estimand)[0].solve(sample.weight)
-        n, k = len(influence), self._n_controls + 1
-        total = float(np.sum(sample.weight * self._fitted**2))
-        if sample.cluster is not None:
-            sums = np.bincount(sample.cluster, weights=influence)
-            factor = len(sums) / (len(sums) - 1) * (n - 1) / (n - k)
-            return theta, influence, float(np.sqrt(factor * np.sum(sums**2)) / n)
-        if self.covariance == "nonrobust":
-            squares = float(np.sum(sample.weight * (self._y - theta * self._t) ** 2))
-            return theta, influence, float(np.sqrt(squares / (n - k) / total))
-        scale = self._scale(self._leverage + sample.weight * self._fitted**2 / total, n, k)
-        return theta, influence, float(np.sqrt(np.sum((influence * scale) ** 2)) / n)
-
-    def _scale(self, leverage: Array, n: int, k: int) -> Array:
-        """Return the factors of the residuals: White's corrections for small samples."""
-        rest = np.clip(1 - leverage, 1e-12, None)
-        return {
-            "HC0": np.ones(n),
-            "HC1": np.full(n, np.sqrt(n / (n - k))),
-            "HC2": 1 / np.sqrt(rest),
-            "HC3": 1 / rest,
-        }[self.covariance]
-
-    def _first_stage(self) -> float:
-        sample = self._sample
-        n, q = self._z.shape
-        dof = n - self._n_controls - q
-        if dof < 1:
-            raise DataError(f"there are {n} rows for {self._n_controls + q} coefficients of the first stage")
-        inverse = np.linalg.pinv(self._z.T @ (self._z * sample.weight[:, None]))
-        residual = self._t - self._fitted
-        if self.covariance == "nonrobust" and sample.cluster is None:
-            covariance = inverse * np.sum(sample.weight * residual**2) / dof
-        else:
-            moments = self._z * (sample.weight * residual)[:, None]
-            if sample.cluster is not None:
-                sums = np.zeros((int(sample.cluster.max()) + 1, q))
-                np.add.at(sums, sample.cluster, moments)
-                factor = len(sums) / (len(sums) - 1) * (n - 1) / dof
-                covariance = inverse @ (sums.T @ sums) @ inverse * factor
-            else:
-                leverage = self._leverage + sample.weight * np.einsum(
-                    "ij,jk,ik->i", self._z, inverse, self._z
-                )
-                moments = moments * self._scale(leverage, n, self._n_controls + q)[:, None]
-                covariance = inverse @ (moments.T @ moments) @ inverse
-        return float(self._gamma @ np.linalg.pinv(covariance) @ self._gamma / q)
-
-    def _messages(self) -> tuple[str, ...]:
-        if self.first_stage_f_ >= 10:
-            return ()
-        return (f"the instruments are weak: F = {self.first_stage_f_:.1f}; see anderson_rubin()",)
-
-    def anderson_rubin(self, *, alpha: float = 0.05) -> tuple[tuple[float, float], ...]:
-        """Return the Anderson–Rubin confidence set, which holds its level however weak the instruments are.
-
-        Parameters
-        ----------
-        alpha : float in (0, 1), default=0.05
-            One less the level of the set.
-
-        Returns
-        -------
-        tuple of (float, float)
-            Disjoint intervals in increasing order: one, two that reach to infinity, all numbers, or none,
-            which rejects that the instruments are valid. Errors of equal variance are assumed.
-
-        Notes
-        -----
-        The effects at which the instruments explain nothing of ``y - effect * t`` by an F test; the limits
-        are the roots of a quadratic.
-        """
-        self._result("ate", alpha)
-        weight = self._sample.weight
-        n, q = self._z.shape
-        dof = n - self._n_controls - q
-        bound = q / dof * float(stats.f.isf(alpha, q, dof))
-        pair = np.column_stack([self._t, self._y]) * np.sqrt(weight)[:, None]
-        z = self._z * np.sqrt(weight)[:, None]
-        explained = pair.T @ z @ np.linalg.pinv(z.T @ z) @ z.T @ pair
-        form = explained - bound * (pair.T @ pair - explained)
-        return _at_most_zero(form[0, 0], -2 * form[0, 1], form[1, 1])
-
-    def _projected_by(self, estimand: str, features: Array) -> Projection:
-        theta, influence, se = self._combined(estimand)
-        zeros = np.zeros(features.shape[1])
-        spread = float(np.std(influence, ddof=1) / np.sqrt(len(influence)))
-        scaled = influence * (se / spread if self._sample.cluster is None else 1.0)
-        others = np.zeros((len(influence), features.shape[1]))
-        return Projection(np.concatenate([[theta], zeros]), np.column_stack([scaled, others]))
-
-    def _center(self, W: Array) -> tuple[Array, Array]:
-        means = with_intercept(W) @ self._means
-        return means[:, 0], means[:, 1]
+    def _bread(self) -> float:
+        return float(np.sum(self._sample.weight * self._probe * self._t))
 
 
-def _leverage(design: Array) -> Array:
-    """Return the diagonal of the projection on the columns."""
-    left, values, _ = np.linalg.svd(design, full_matrices=False)
-    return np.asarray(np.sum(left[:, values > 1e-10 * values[0]] ** 2, axis=1))
+class LIML(KClass):
+    """Estimate a linear effect by limited-information maximum likelihood, or Fuller's variant of it.
+
+    With many or weak instruments its median is nearer to the truth than that of two-stage least squares; it
+    has no mean, which Fuller's correction mends. It assumes what `TwoStageLeastSquares` does, and equal
+    variances where instruments are many.
+
+    Parameters
+    ----------
+    treatment : str or int, default=None
+        Name or position of the column of X that holds the treatment.
+    instrument : str, int or list of them, default=None
+        The same for the instruments; `fit` takes an array of shape (n_samples,) or (n_samples,
+        n_instruments).
+    fuller : float, default=0.0
+        Fuller's constant: 1 makes the estimate nearly unbiased, 4 its mean squared error small, 0 leaves
+        maximum likelihood.
+    covariance : {"HC1", "HC0", "HC2", "HC3", "nonrobust"}, default="HC1"
+        Standard errors, robust to unequal variances or not. Clusters given to `fit` come first.
+
+    Attributes
+    ----------
+    k_ : float
+        The k of the k-class, one or more with ``fuller=0``.
+    first_stage_f_, effective_f_ : float
+        See `TwoStageLeastSquares`.
+    covariate_names_in_ : array of shape (n_covariates,), object
+        Names of the covariates.
+
+    Raises
+    ------
+    DataError, UnknownNameError
+        In `fit`: for roles that are missing or given twice, for instruments that do not move the treatment.
+
+    Notes
+    -----
+    With one instrument it is two-stage least squares.
+
+    References
+    ----------
+    .. [1] T. W. Anderson, H. Rubin, "Estimation of the parameters of a single equation in a complete system
+       of stochastic equations", Annals of Mathematical Statistics 20, 1949.
+    .. [2] W. A. Fuller, "Some properties of a modification of the limited information estimator",
+       Econometrica 45, 1977.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from causalrep.estimators import LIML
+    >>> rng = np.random.default_rng(0)
+    >>> hidden, z = rng.normal(size=1000), rng.normal(size=(1000, 5))
+    >>> dose = z[:, 0] + hidden
+    >>> y = 2 * dose - 3 * hidden + rng.normal(size=1000)
+    >>> low, high = LIML().fit(np.ones((1000, 1)), y, treatment=dose, instrument=z).ate().ci
+    >>> bool(low < 2 < high)
+    True
+    """
+
+    def __init__(
+        self,
+        treatment: str | int | None = None,
+        instrument: str | int | Sequence[str | int] | None = None,
+        *,
+        fuller: float = 0.0,
+        covariance: str = "HC1",
+    ) -> None:
+        LinearIV.__init__(self, treatment, instrument, covariance=covariance)
+        self.fuller = fuller
+
+    def _choose_k(self, data: Partialled) -> float:
+        if not self.fuller >= 0:
+            raise DataError(f"`fuller` must be at least 0, got {self.fuller}")
+        pair = np.column_stack([data.y, data.t])
+        unexplained = pair - data.z @ (np.linalg.pinv(data.z) @ pair)
+        ratio = linalg.eigh(pair.T @ pair, unexplained.T @ unexplained, eigvals_only=True)[0]
+        return float(ratio) - self.fuller / data.dof
 
 
-def _at_most_zero(a: float, b: float, c: float) -> tuple[tuple[float, float], ...]:
-    """Return where ``a x^2 + b x + c <= 0``, as disjoint intervals."""
-    inside = b * b - 4 * a * c
-    if inside < 0:
-        return () if a > 0 else ((-np.inf, np.inf),)
-    low, high = sorted((-b + sign * float(np.sqrt(inside))) / (2 * a) for sign in (-1, 1))
-    return ((low, high),) if a > 0 else ((-np.inf, low), (high, np.inf))
+class GMM(LinearIV):
+    """Estimate a linear effect by the generalised method of moments in two steps.
+
+    With several instruments and unequal variances, or clusters, it weights the instruments as well as can
+    be; with one it is two-stage least squares. It assumes what `TwoStageLeastSquares` does.
+
+    Parameters
+    ----------
+    treatment : str or int, default=None
+        Name or position of the column of X that holds the treatment.
+    instrument : str, int or list of them, default=None
+        The same for the instruments; `fit` takes an array of shape (n_samples,) or (n_samples,
+        n_instruments).
+    covariance : {"HC1", "HC0", "HC2", "HC3", "nonrobust"}, default="HC1"
+        Standard errors; the weights allow for unequal variances unless it is ``"nonrobust"``. Clusters given
+        to `fit` come first, in the weights too.
+
+    Attributes
+    ----------
+    first_stage_f_, effective_f_ : float
+        See `TwoStageLeastSquares`.
+    covariate_names_in_ : array of shape (n_covariates,), object
+        Names of the covariates.
+
+    Raises
+    ------
+    DataError, UnknownNameError
+        In `fit`: for roles that are missing or given twice, for instruments that do not move the treatment.
+
+    Notes
+    -----
+    `overidentification` is its J statistic.
+
+    References
+    ----------
+    .. [1] L. P. Hansen, "Large sample properties of generalized method of moments estimators", Econometrica
+       50, 1982.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from causalrep.estimators import GMM
+    >>> rng = np.random.default_rng(0)
+    >>> hidden, z = rng.normal(size=1000), rng.normal(size=(1000, 2))
+    >>> dose = z[:, 0] + hidden
+    >>> y = 2 * dose - 3 * hidden + rng.normal(size=1000) * (1 + z[:, 1] ** 2)
+    >>> low, high = GMM().fit(np.ones((1000, 1)), y, treatment=dose, instrument=z).ate().ci
+    >>> bool(low < 2 < high)
+    True
+    """
+
+    def _make_probe(self, data: Partialled, fitted: Array) -> Array:
+        first = data.y - data.t * float(fitted @ data.y / (fitted @ data.t))
+        weights = np.linalg.pinv(moment_covariance(data, first))
+        return np.asarray(data.z @ (weights @ (data.z.T @ data.t)))

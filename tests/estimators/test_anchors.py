@@ -10,6 +10,7 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from causalrep.estimators import (
     IPW,
+    LIML,
     DoubleML,
     GComputation,
     GroupTimeDiD,
@@ -45,6 +46,20 @@ def test_returns_to_schooling_by_college_proximity():
     assert est.ate().estimate == pytest.approx(0.1315, abs=5e-5)
     assert est.ate().se == pytest.approx(0.0550, abs=5e-5)
     assert est.first_stage_f_ == pytest.approx(13.3, abs=0.1)
+    assert est.endogeneity().pvalue == pytest.approx(0.28, abs=5e-3)
+
+
+def test_returns_to_schooling_by_proximity_of_two_colleges():
+    """Two instruments: 0.157 (0.053) and a test of overidentification of 1.25, Wooldridge, example 15.8."""
+    data = table("card_schooling/card.csv")
+    controls = ["exper", "expersq", "black", "smsa", "south", "smsa66", *(f"reg66{k}" for k in range(2, 10))]
+    X = data[["educ", "nearc2", "nearc4", *controls]]
+    est = TwoStageLeastSquares("educ", ["nearc2", "nearc4"], covariance="nonrobust").fit(X, data["lwage"])
+    assert est.ate().estimate == pytest.approx(0.157, abs=5e-4)
+    assert est.ate().se == pytest.approx(0.053, abs=5e-4)
+    assert est.overidentification().statistic == pytest.approx(1.25, abs=5e-3)
+    likely = LIML("educ", ["nearc2", "nearc4"], covariance="nonrobust").fit(X, data["lwage"])
+    assert likely.ate().estimate == pytest.approx(0.164, abs=5e-4)
 
 
 @pytest.mark.slow
