@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import causalrep.estimators
-from causalrep.estimators import DoubleML, RegressionDiscontinuity
+from causalrep.estimators import CausalForest, DoubleML, RegressionDiscontinuity
 
 ESTIMATORS = [
     kind
@@ -30,6 +30,8 @@ DESIGNS = {
     "enough rows": "needs at least|rows? for . coefficients",
 }
 SAID = [(reason, pattern) for reason, patterns in DESIGNS.items() for pattern in patterns.split("|")]
+# Every row has its chance to be drawn for a tree: a row of weight two is not the same as two rows.
+RANDOM_ROWS = {"check_sample_weight_equivalence_on_dense_data": "trees draw rows, whatever their weight"}
 NO_EXCUSE = {
     *("AIPW", "IPW", "TMLE", "GComputation", "DoubleML"),
     *("SLearner", "TLearner", "XLearner", "RLearner", "DRLearner"),
@@ -63,7 +65,10 @@ def test_some_estimators_pass_the_common_checks(estimator, check):
 @pytest.mark.filterwarnings("ignore::causalrep.estimators.DoseWarning")
 @pytest.mark.filterwarnings("ignore::causalrep.estimators.CrossFitWarning")
 @pytest.mark.filterwarnings("ignore::causalrep.estimators.OverlapWarning")
-@parametrize_with_checks([instance(kind) for kind in ESTIMATORS])
+@parametrize_with_checks(
+    [instance(kind) for kind in ESTIMATORS],
+    expected_failed_checks=lambda estimator: RANDOM_ROWS if isinstance(estimator, CausalForest) else {},
+)
 def test_every_estimator_passes_the_common_checks(estimator, check):
     passes(estimator, check)
 
