@@ -60,7 +60,8 @@ class StateMechanism(Mechanism):
         """Return the states, shape (n,)."""
         rows = self.rows(parents)
         if self.deterministic:
-            return self.states.decode(rows.argmax(axis=1))
+            certain = self.states.decode(rows.argmax(axis=1))
+            return certain if self.parents else certain.reshape(())  # nothing tells how many rows
         if self.coupling == "gumbel":
             with np.errstate(divide="ignore"):
                 return self.states.decode((np.log(rows) + noise).argmax(axis=1))

@@ -17,7 +17,7 @@ from causalrep.scm._couplings import Coupling
 from causalrep.scm._cpt import CPT
 from causalrep.scm._interop import PgmpyMixin
 from causalrep.scm._interventions import Fixed, targets_of
-from causalrep.scm._mechanism import Mechanism
+from causalrep.scm._mechanism import Mechanism, NoiseLaw
 from causalrep.scm._queries import Asker
 from causalrep.scm._scm import SCM
 from causalrep.scm._states import States
@@ -89,6 +89,14 @@ class DiscreteSCM(PgmpyMixin, SCM):
                         f"the table of {node!r} is over the states {states.labels} of {parent!r}, "
                         f"which has the states {mechanisms[parent].states.labels}"
                     )
+
+    @classmethod
+    def _of_parts(
+        cls, graph: DAG, mechanisms: Mapping[Hashable, Any], noise: Mapping[Hashable, NoiseLaw]
+    ) -> Self:
+        if noise:
+            raise DataError(f"`noise` must be empty, since tables bring their own; got laws for {[*noise]}")
+        return cls(graph, mechanisms)
 
     @classmethod
     def from_cpts(

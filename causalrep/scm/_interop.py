@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import networkx as nx
 
+from causalrep.graphs import DAG
 from causalrep.scm._joint import JointNormal
-from causalrep.scm._mechanism import Mechanism
+from causalrep.scm._mechanism import Mechanism, NoiseLaw
 from causalrep.utils import GraphError
 
 if TYPE_CHECKING:
-    from causalrep.graphs import DAG
     from causalrep.scm._cpt import CPT
     from causalrep.scm._scm import SCM
     from causalrep.scm._to_pyro import PyroModel
@@ -172,6 +172,8 @@ class InteropMixin:
         ------
         GraphError
             If a node has no mechanism, or one that reads other nodes than its parents.
+        DataError
+            If the class is a special one, `DiscreteSCM` say, and a mechanism is not of its kind.
 
         Examples
         --------
@@ -190,10 +192,14 @@ class InteropMixin:
         laws = graph.graph.get("noise", {})
         mechanisms = {node: _unnamed(mechanism, laws.get(node)) for node, mechanism in mechanisms.items()}
         latent = [node for node, data in graph.nodes(data=True) if data.get("latent")]
-        bare = nx.DiGraph()
-        bare.add_nodes_from(graph.nodes)
-        bare.add_edges_from(graph.edges)
-        return cls(bare, mechanisms, noise=laws, latent=latent)
+        return cls._of_parts(DAG([*graph.edges], nodes=[*graph.nodes], latent=latent), mechanisms, laws)
+
+    @classmethod
+    def _of_parts(
+        cls, graph: DAG, mechanisms: Mapping[Hashable, Any], noise: Mapping[Hashable, NoiseLaw]
+    ) -> Self:
+        """Return a model of this class; a special class that is made of other things says how."""
+        return cast("type[SCM]", cls)(graph, mechanisms, noise=noise)  # type: ignore[return-value]
 
     def to_dowhy(self) -> Any:
         """Return the model as one of DoWhy-GCM, ready to sample and to ask without a fit.

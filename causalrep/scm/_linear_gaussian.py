@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
-from typing import Any
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,7 +14,7 @@ from causalrep.scm._couplings import Floats
 from causalrep.scm._distributions import Normal
 from causalrep.scm._gaussians import GaussianEngine, linear_part
 from causalrep.scm._joint import JointNormal
-from causalrep.scm._mechanism import Mechanism
+from causalrep.scm._mechanism import Mechanism, NoiseLaw
 from causalrep.scm._mechanisms import Linear
 from causalrep.scm._scm import SCM
 from causalrep.scm._worlds import World, unfold
@@ -100,6 +100,27 @@ class LinearGaussianSCM(SCM):
                 law = Normal(0.0, variance**0.5) if variance > 0 else None
                 mechanisms[node] = Linear(terms, float(intercepts[j]), law)
         super().__init__(graph, mechanisms, noise=laws)
+
+    @classmethod
+    def _of_parts(
+        cls, graph: DAG, mechanisms: Mapping[Hashable, Any], noise: Mapping[Hashable, NoiseLaw]
+    ) -> Self:
+        general = SCM(graph, mechanisms, noise=noise)
+        at = {node: i for i, node in enumerate(graph.nodes)}
+        B, covariance, mean = np.zeros((len(at), len(at))), np.zeros((len(at), len(at))), np.zeros(len(at))
+        for node, mechanism in general.mechanisms.items():
+            part = linear_part(mechanism)
+            if part is None:
+                raise DataError(
+                    f"the mechanism of {node!r} must be linear with Gaussian noise, got {mechanism!r}"
+                )
+            for parent, coefficient in part.coefficients.items():
+                B[at[parent], at[node]] = coefficient
+            mean[at[node]], covariance[at[node], at[node]] = part.intercept, part.loading**2 * part.variance
+        for law in {id(law): law for law in general._joints.values()}.values():
+            block = [at[node] for node in law.nodes]
+            covariance[np.ix_(block, block)] = law.covariance
+        return cls(B, covariance, mean, graph.nodes, latent=graph.latent)
 
     def mean(self) -> Floats:
         """Return the means of all nodes, under the interventions that were made.

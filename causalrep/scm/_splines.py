@@ -4,7 +4,8 @@
 f_jk a tensor product of coarser ones, and second differences of the coefficients are penalised, so that a
 strong penalty leaves lines and products of lines (Eilers and Marx 1996). Beyond the knots, which reach from
 the first to the last half percent of the data, every B-spline goes on as its tangent, so that the sum has a
-derivative everywhere and the rows out there still have a say in its slope. Because only ``A'A`` and ``A'y`` are needed, the fits that leave out one fold each cost one solve each: the folds' own Gram matrices
+derivative everywhere and the rows out there still have a say in its slope. Because only ``A'A`` and
+``A'y`` are needed, the fits that leave out one fold each cost one solve each: the folds' own Gram matrices
 are subtracted from the total.
 
 References

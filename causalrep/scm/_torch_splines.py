@@ -79,7 +79,10 @@ def _weights(axis: Axis, x: Tensor) -> _Weights:
     t = inside - first
     s = 1 - t
     t2, s2 = t * t, s * s
-    low, high = 3 * position.clamp_max(0), 3 * (position - axis.size).clamp_min(0)  # tangents beyond the knots
+    low, high = (
+        3 * position.clamp_max(0),
+        3 * (position - axis.size).clamp_min(0),
+    )  # tangents beyond the knots
     values = [s2 * s - low, 4 - 6 * t2 + 3 * t2 * t - high, 4 - 6 * s2 + 3 * s2 * s + low, t2 * t + high]
     return first, torch.stack(values) / 6
 

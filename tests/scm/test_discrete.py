@@ -324,3 +324,10 @@ def test_impossible_rows_are_named():
         scm.counterfactual(rows, do={"X": 1}, n_draws=5, random_state=0)
     with pytest.raises(UnknownNameError, match="observed"):
         scm.counterfactual(pd.DataFrame({"Y": [2]}), do={"X": 1}, n_draws=5, random_state=0)
+
+
+def test_a_root_that_is_certain_has_as_many_rows_as_asked_for():
+    scm = DiscreteSCM.from_cpts({"X": ((), [0.0, 1.0]), "Y": (("X",), [[1.0, 0.0], [0.5, 0.5]])}, {"X": "ab"})
+    rows = scm.sample(200, random_state=0)
+    assert rows["X"].tolist() == ["b"] * 200
+    assert 60 < rows["Y"].sum() < 140  # five standard deviations of 200 tosses

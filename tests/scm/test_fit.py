@@ -77,7 +77,9 @@ def test_splines_go_on_as_their_tangents_beyond_the_knots():
     axis, step = Axis(-1.0, 1.0, 5), 1e-5
     for end in (-1.0, 1.0):
         inner = (axis.dense(np.array([end])) - axis.dense(np.array([end - np.sign(end) * step])))[0]
-        tangent = np.sign(end) * inner / step  # one-sided: off by step times the second derivative, 1 / 0.4**2
+        tangent = (
+            np.sign(end) * inner / step
+        )  # one-sided: off by step times the second derivative, 1 / 0.4**2
         ways = np.array([0.3, 2.0])
         out = axis.dense(end + np.sign(end) * ways) - axis.dense(np.array([end]))
         np.testing.assert_allclose(out, np.sign(end) * ways[:, None] * tangent, atol=2.0 * step / 0.4**2)
@@ -150,6 +152,19 @@ def test_noise_laws_are_normal_unless_that_is_worse():
     assert isinstance(normal.noise, Normal)
     skewed = SCM(DAG(nodes=["X"])).fit(rows_of("X", x="Exponential(1)")[["X"]], random_state=0)
     assert isinstance(skewed.mechanisms["X"].noise, Smoothed)
+
+
+def test_few_integers_are_counts_or_labels_as_the_likelihood_says():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=1500)
+    steps = (x[:, None] + rng.logistic(size=(1500, 1)) > np.arange(-2, 3)).sum(axis=1)
+    rows = pd.DataFrame({"X": x, "counted": rng.poisson(np.exp(x / 2)), "graded": steps})
+    assert rows["counted"].nunique() <= 10
+    model = SCM(DAG([("X", "counted"), ("X", "graded")])).fit(rows, random_state=0)
+    assert chosen(model)["counted"] == "poisson"
+    assert chosen(model)["graded"] == "logistic"
+    # a count has no last value: more than was ever seen has a probability
+    assert np.isfinite(model.log_prob(pd.DataFrame({"X": [0.0], "counted": [12], "graded": [1]}))).all()
 
 
 def test_a_root_with_repeated_values_keeps_exactly_these():

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from causalrep.scm import SCM, AdditiveNoise, DiscreteSCM, JointNormal, Linear, LinearGaussianSCM, Normal
-from causalrep.utils import CausalRepError, GraphError, MissingDependencyError
+from causalrep.utils import CausalRepError, DataError, GraphError, MissingDependencyError
 
 
 def bent():
@@ -56,6 +56,18 @@ def test_networkx_keeps_latents_and_correlated_noise():
     gaussian = LinearGaussianSCM([[0, 1.0], [0, 0]], [[1.0, 0.5], [0.5, 1.0]], names=["X", "Y"])
     again = SCM.from_networkx(gaussian.to_networkx())
     assert again.expectation("Y", given={"X": 1.0}) == pytest.approx(1.5)
+
+
+def test_special_models_come_back_from_networkx_as_what_they_are():
+    B = np.array([[0, 0.5, -1.0], [0, 0, 2.0], [0, 0, 0]])
+    gaussian = LinearGaussianSCM(B, [[1.0, 0.5, 0], [0.5, 2.0, 0], [0, 0, 0.0]], [1, 2, 3], list("XYZ"))
+    back = LinearGaussianSCM.from_networkx(gaussian.to_networkx())
+    np.testing.assert_allclose(back.covariance(), gaussian.covariance(), rtol=1e-12)
+    np.testing.assert_allclose(back.mean(), gaussian.mean(), rtol=1e-12)
+    with pytest.raises(DataError, match=r"mechanism of 'Y' must be linear with Gaussian noise"):
+        LinearGaussianSCM.from_networkx(SCM.from_equations("X = N(0, 1); Y = X**2").to_networkx())
+    with pytest.raises(DataError, match=r"mechanism of 'X' must be a CPT"):
+        DiscreteSCM.from_networkx(SCM.from_equations("X = N(0, 1); Y = X").to_networkx())
 
 
 def test_networkx_without_mechanisms_is_refused():
