@@ -2,17 +2,19 @@
 
 from causalrep.estimators._adjusting import DoseWarning
 from causalrep.estimators._aipw import AIPW
-from causalrep.estimators._causal_effect import EffectReport, causal_effect
+from causalrep.estimators._balancing_propensity import CBPS, OverlapWeights
+from causalrep.estimators._causal_effect import causal_effect
 from causalrep.estimators._causal_forest import CausalForest
 from causalrep.estimators._crossfit import CrossFitWarning
 from causalrep.estimators._did import DifferenceInDifferences
 from causalrep.estimators._double_ml import DoubleML
+from causalrep.estimators._effect_report import EffectReport, EffectSet, PossibleEffect
 from causalrep.estimators._gcomputation import GComputation
 from causalrep.estimators._group_time import GroupTimeDiD
 from causalrep.estimators._ipw import IPW
 from causalrep.estimators._iv_tests import SpecificationTest, WeakInstrumentTest
 from causalrep.estimators._metalearners import DRLearner, RLearner, SLearner, TLearner, XLearner
-from causalrep.estimators._overlap import Overlap, OverlapWarning
+from causalrep.estimators._overlap import Balance, Overlap, OverlapWarning
 from causalrep.estimators._rdd import RegressionDiscontinuity
 from causalrep.estimators._refutation import Refutation
 from causalrep.estimators._refute import refute
@@ -23,6 +25,7 @@ from causalrep.estimators._synthetic_control import SyntheticControl
 from causalrep.estimators._synthetic_did import SyntheticDiD
 from causalrep.estimators._tmle import TMLE
 from causalrep.estimators._two_stage import GMM, LIML, KClass, TwoStageLeastSquares
+from causalrep.estimators._weighting import EntropyBalancing, StableWeights
 
 __all__ = [
     "AIPW",
@@ -38,12 +41,14 @@ __all__ = [
     "DoubleML",
     "EffectReport",
     "EffectResult",
+    "EffectSet",
     "GComputation",
     "GroupTimeDiD",
     "KClass",
     "Overlap",
     "OverlapWarning",
     "PlaceboTest",
+    "PossibleEffect",
     "RLearner",
     "Refutation",
     "RegressionDiscontinuity",
@@ -59,4 +64,9 @@ __all__ = [
     "causal_effect",
     "refute",
     "share_nuisances",
+    "EntropyBalancing",
+    "StableWeights",
+    "CBPS",
+    "OverlapWeights",
+    "Balance",
 ]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,111 +13,27 @@ from sklearn.base import clone
 from causalrep.estimators._aipw import AIPW
 from causalrep.estimators._base import EffectEstimator
 from causalrep.estimators._double_ml import DoubleML
+from causalrep.estimators._effect_plan import Plan, checked_graph, plan_of, possible_plans
+from causalrep.estimators._effect_report import EffectReport, EffectSet, PossibleEffect
+from causalrep.estimators._refutation import Refutation
+from causalrep.estimators._refute import refute as refute_estimator
 from causalrep.estimators._result import EffectResult
 from causalrep.estimators._two_stage import TwoStageLeastSquares
 from causalrep.estimators.sensitivity import robustness_value
-from causalrep.graphs import ADMG, DAG
-from causalrep.identification import adjustment_sets, identify, instruments
 from causalrep.utils import (
     Columns,
     DataError,
-    NotIdentifiableError,
     RandomState,
     UnknownNameError,
+    as_seed,
     columns_of,
     frame_like,
 )
 
-__all__ = ["EffectReport", "causal_effect"]
+__all__ = ["causal_effect"]
 
-
-@dataclass(frozen=True)
-class EffectReport:
-    """An effect, and how it was found.
-
-    Parameters
-    ----------
-    treatment, outcome : hashable
-        The question.
-    strategy : {"adjustment", "instrument"}
-        How the graph identifies the effect.
-    adjustment : tuple of hashable
-        The covariates that are adjusted for.
-    instrument : hashable or None
-        The instrument, where there is one.
-    effect : EffectResult
-        The average effect with its interval.
-    unadjusted : float
-        What the difference of means, or the slope of a regression, would have said.
-    robustness : float
-        Share of the residual variance of treatment and of outcome that a hidden confounder would have to
-        explain to take the effect away; see `causalrep.estimators.sensitivity.robustness_value`.
-    level : float
-        Level of the interval.
-    estimator : EffectEstimator
-        The fitted estimator, for everything else.
-    """
-
-    treatment: Hashable
-    outcome: Hashable
-    strategy: str
-    adjustment: tuple[Hashable, ...]
-    instrument: Hashable | None
-    effect: EffectResult
-    unadjusted: float
-    robustness: float
-    level: float
-    estimator: EffectEstimator = field(repr=False)
-
-    @property
-    def estimate(self) -> float:
-        """The average effect."""
-        return float(self.effect.estimate)
-
-    @property
-    def ci(self) -> tuple[float, float]:
-        """The interval of the average effect."""
-        low, high = self.effect.ci
-        return float(low), float(high)
-
-    def __str__(self) -> str:
-        low, high = self.ci
-        given = ", ".join(map(str, self.adjustment)) or "nothing"
-        how = (
-            f"adjustment for {given}"
-            if self.instrument is None
-            else f"instrument {self.instrument} given {given}"
-        )
-        lines = [
-            f"Effect of {self.treatment} on {self.outcome}",
-            f"  identified   by {how}",
-            f"  estimated    by {type(self.estimator).__name__} from {self.effect.n} rows",
-            f"  effect       {self.estimate:.4g}, {self.level:.0%} interval {low:.4g} to {high:.4g}",
-            f"  unadjusted   {self.unadjusted:.4g}",
-            *self._diagnosis(),
-            *(f"  ! {text}" for text in self.effect.warnings),
-        ]
-        return "\n".join(lines)
-
-    def _diagnosis(self) -> list[str]:
-        if isinstance(self.estimator, TwoStageLeastSquares):
-            return [f"  instrument   first-stage F = {self.estimator.first_stage_f_:.1f}"]
-        lines = [
-            f"  hidden confounding would explain it away from {self.robustness:.1%} of the residual variance "
-            "of both on"
-        ]
-        overlap = getattr(self.estimator, "overlap_", None)
-        if overlap is not None:
-            control, treated = overlap.effective_size
-            lines.insert(
-                0,
-                f"  overlap      propensities {overlap.lowest:.2g} to {overlap.highest:.2g}; "
-                f"weighted arms are worth {control:.0f} and {treated:.0f} rows",
-            )
-        return lines
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+_REFUTERS = ("placebo_treatment", "random_common_cause", "data_subset")
+_POSSIBLE = ("optimal", "local")
 
 
 def causal_effect(
@@ -128,14 +43,17 @@ def causal_effect(
     outcome: Hashable,
     graph: Any,
     method: Any = "auto",
+    refute: bool | str | Sequence[str] = False,
+    possible: str = "optimal",
     alpha: float = 0.05,
     random_state: RandomState = None,
-) -> EffectReport:
+) -> EffectReport | EffectSet:
     """Return the average effect that a graph identifies from a table, with a report.
 
     It looks for a set of covariates to adjust for, the one with which estimates vary least where there are
     several, and else for an instrument. It assumes that the graph is right, and what the estimator assumes:
-    with an instrument, that the effect is linear.
+    with an instrument, that the effect is linear. Of an equivalence class of graphs whose members disagree it
+    gives the effects of all of them, and the interval that holds whichever is true.
 
     Parameters
     ----------
@@ -144,11 +62,17 @@ def causal_effect(
         first.
     treatment, outcome : hashable
         Nodes of the graph.
-    graph : DAG, ADMG, CPDAG, MPDAG, MAG, PAG or networkx.DiGraph
-        The causal graph, with latent nodes declared.
+    graph : DAG, ADMG, PDAG, CPDAG, MPDAG, MAG, PAG or networkx.DiGraph
+        The causal graph, with latent nodes declared, or the class that it is in.
     method : "auto" or estimator, default="auto"
         With ``"auto"``, `AIPW` for two arms, partially linear `DoubleML` for a dose, `TwoStageLeastSquares`
         for an instrument. An estimator that adjusts is cloned and used instead of the first two.
+    refute : bool, str or sequence of str, default=False
+        Refuters to run, see `refute`; ``True`` is a placebo treatment, a random common cause and subsets.
+        Each refits everything 20 times.
+    possible : {"optimal", "local"}, default="optimal"
+        Of a CPDAG, MPDAG or PDAG: whether to adjust for the set with which estimates vary least once the
+        parents of the treatment are known, or for those parents alone, which rests on less of the graph.
     alpha : float in (0, 1), default=0.05
         One less the level of the interval.
     random_state : int, Generator, RandomState or None, default=None
@@ -156,17 +80,34 @@ def causal_effect(
 
     Returns
     -------
-    EffectReport
-        Print it to read it.
+    EffectReport or EffectSet
+        Print it to read it; `to_html` and `plot` show it. The set is of the graphs of a class, where they
+        disagree.
 
     Raises
     ------
     UnknownNameError
         If a name is no node of the graph, or an observed node no column.
     NotIdentifiableError
-        If neither adjustment nor an instrument gives the effect; with the witness where there is one.
+        If neither adjustment nor an instrument gives the effect, with the witness where there is one; for a
+        class with too many members to list.
     DataError
         If the data cannot be used.
+
+    Notes
+    -----
+    The members of a class of DAGs are told apart by the possible parents of the treatment [1]_, [2]_. Those
+    of a PAG are listed, without selection, as in the global version of [3]_; where a member does not
+    identify the effect, the set says so and its interval is infinite.
+
+    References
+    ----------
+    .. [1] M. H. Maathuis, M. Kalisch, P. Bühlmann, "Estimating high-dimensional intervention effects
+       from observational data", Annals of Statistics 37, 2009, arXiv:0810.4214.
+    .. [2] J. Witte, L. Henckel, M. H. Maathuis, V. Didelez, "On efficient adjustment in causal graphs",
+       Journal of Machine Learning Research 21(246), 2020, arXiv:2002.06825.
+    .. [3] D. Malinsky, P. Spirtes, "Estimating bounds on causal effects in high-dimensional and possibly
+       confounded systems", International Journal of Approximate Reasoning 88, 2017.
 
     Examples
     --------
@@ -179,92 +120,85 @@ def causal_effect(
     (('z',), 2.0)
     """
     columns = columns_of(data)
-    graph = _checked_graph(graph, columns, treatment, outcome)
+    graph = checked_graph(graph, columns, treatment, outcome)
+    if possible not in _POSSIBLE:
+        raise UnknownNameError(possible, _POSSIBLE, what="`possible`")
+    refuters = _refuters(refute)
     usable = [node for node in graph.nodes if node in columns]
-    found = _adjustment(graph, treatment, outcome, usable)
-    instrument: Hashable | None = None
-    estimator: Any
-    if found is not None:
-        given, strategy = found, "adjustment"
-        estimator = _adjusting(method, columns[treatment], random_state)
-    else:
-        instrument, given = _instrument(graph, treatment, outcome, usable)
-        if not isinstance(method, str):
-            raise DataError(
-                f"no set adjusts; `method` must be 'auto', which uses the instrument {instrument!r}"
-            )
-        strategy, estimator = "instrument", TwoStageLeastSquares()
-        estimator.set_params(instrument=str(instrument))
-    names = [treatment, *([] if instrument is None else [instrument]), *given]
-    table = _numeric({name: columns[name] for name in names}, kept=(treatment,))
-    X = frame_like(table, like=data)
-    fitted: EffectEstimator = estimator.set_params(treatment=str(treatment)).fit(X, columns[outcome])
-    effect = fitted.ate(alpha=alpha)
-    dof = max(effect.n - len(table) - 1, 1)
-    return EffectReport(
-        treatment,
-        outcome,
-        strategy,
-        tuple(given),
-        instrument,
-        effect,
-        _slope(fitted),
-        robustness_value(float(effect.estimate / effect.se), dof),
-        1 - alpha,
-        fitted,
-    )
+    question = _Question(data, columns, treatment, outcome, method, alpha, as_seed(random_state))
+    plan = plan_of(graph, treatment, outcome, usable)
+    if plan is not None:
+        return question.answer(plan, refuters)
+    plans = possible_plans(graph, treatment, outcome, local=possible == "local")
+    members = tuple(question.possibility(one, refuters) for one in plans)
+    return EffectSet(treatment, outcome, type(graph).__name__, members, 1 - alpha)
 
 
-def _checked_graph(graph: Any, columns: Columns, treatment: Hashable, outcome: Hashable) -> Any:
-    if hasattr(graph, "is_multigraph"):
-        graph = DAG.from_networkx(graph)
-    for what, name in (("treatment", treatment), ("outcome", outcome)):
-        if name not in graph.nodes:
-            raise UnknownNameError(name, graph.nodes, what=f"`{what}`")
-    if treatment == outcome:
-        raise DataError(f"`treatment` and `outcome` are both {treatment!r}")
-    for node in graph.nodes:
-        if node not in graph.latent and node not in columns:
-            raise UnknownNameError(node, columns, what="the graph (declare it latent if it was not measured)")
-        if not isinstance(node, str):
-            raise DataError(f"columns must be named by texts, got {node!r}")
-    return graph
+def _refuters(wanted: bool | str | Sequence[str]) -> tuple[str, ...]:
+    if isinstance(wanted, bool):
+        return _REFUTERS if wanted else ()
+    return (wanted,) if isinstance(wanted, str) else tuple(wanted)
 
 
-def _adjustment(
-    graph: Any, treatment: Hashable, outcome: Hashable, usable: Sequence[Hashable]
-) -> tuple[Hashable, ...] | None:
-    restrict = [node for node in usable if node not in (treatment, outcome)]
-    for kind in ("optimal", "minimum"):  # there need be no optimal one where nodes are hidden
-        sets = adjustment_sets(graph, treatment, outcome, kind, restrict=restrict)
-        if sets:
-            return tuple(sets[0])
-    return None
+@dataclass(frozen=True)
+class _Question:
+    """What was asked, of which table."""
 
+    data: Any
+    columns: Columns
+    treatment: Hashable
+    outcome: Hashable
+    method: Any
+    alpha: float
+    seed: int
 
-def _instrument(
-    graph: Any, treatment: Hashable, outcome: Hashable, usable: Sequence[Hashable]
-) -> tuple[Hashable, tuple[Hashable, ...]]:
-    if not isinstance(graph, (DAG, ADMG)):
-        raise NotIdentifiableError(
-            f"no set adjusts for the effect of {treatment!r} on {outcome!r} in all "
-            f"graphs of the {type(graph).__name__}; causalrep.identification.ida bounds it"
+    def answer(self, plan: Plan, refuters: Sequence[str]) -> EffectReport:
+        """Return what a plan gives."""
+        names = [self.treatment, *([] if plan.instrument is None else [plan.instrument]), *plan.given]
+        table = _numeric({name: self.columns[name] for name in names}, kept=(self.treatment,))
+        X, y = frame_like(table, like=self.data), self.columns[self.outcome]
+        estimator = self._estimator(plan).set_params(treatment=str(self.treatment))
+        fitted: EffectEstimator = estimator.fit(X, y)
+        effect = fitted.ate(alpha=self.alpha)
+        dof = max(effect.n - len(table) - 1, 1)
+        refutations = tuple(self._refuted(estimator, X, y, name) for name in refuters)
+        return EffectReport(
+            self.treatment,
+            self.outcome,
+            plan.strategy,
+            plan.given,
+            plan.instrument,
+            effect,
+            _slope(fitted),
+            robustness_value(float(effect.estimate / effect.se), dof),
+            1 - self.alpha,
+            fitted,
+            refutations,
         )
-    restrict = [node for node in usable if node not in (treatment, outcome)]
-    candidates = instruments(graph, treatment, outcome, restrict=restrict)
-    if candidates:
-        return candidates[0].instrument, tuple(candidates[0].given)
-    answer = identify(graph, outcome=outcome, treatment=treatment)
-    reason = (
-        f"it is identified by {answer.strategy}: {answer.estimand}; `evaluate` of what identify "
-        "returns computes it"
-        if answer.identifiable
-        else f"it is not identified: {answer.witness}"
-    )
-    raise NotIdentifiableError(
-        f"neither adjustment nor an instrument gives the effect of {treatment!r} on {outcome!r}; {reason}",
-        answer.witness,
-    )
+
+    def possibility(self, plan: Plan, refuters: Sequence[str]) -> PossibleEffect:
+        """Return what a plan gives for members of a class."""
+        if plan.strategy == "adjustment":
+            report = self.answer(plan, refuters)
+            return PossibleEffect(plan.because, report.effect, report)
+        if plan.strategy == "not identified":
+            return PossibleEffect(plan.because, None)
+        n = len(self.columns[self.outcome])
+        return PossibleEffect(
+            plan.because, EffectResult(0.0, 0.0, (0.0, 0.0), np.zeros(n), n, "no directed path")
+        )
+
+    def _estimator(self, plan: Plan) -> Any:
+        if plan.strategy == "adjustment":
+            return _adjusting(self.method, self.columns[self.treatment], self.seed)
+        if not isinstance(self.method, str):
+            raise DataError(
+                f"no set adjusts; `method` must be 'auto', which uses the instrument {plan.instrument!r}"
+            )
+        return TwoStageLeastSquares(instrument=str(plan.instrument))
+
+    def _refuted(self, estimator: EffectEstimator, X: Any, y: Any, name: str) -> Refutation:
+        return refute_estimator(estimator, X, y, method=name, n_repetitions=20, random_state=self.seed)
 
 
 def _adjusting(method: Any, treatment: NDArray[Any], random_state: RandomState) -> Any:

@@ -1,7 +1,8 @@
-"""Pictures of graphs, of counterfactual images and of trainings; the only importer of matplotlib."""
+"""Pictures of graphs, effects, counterfactual images and trainings; the only importer of matplotlib."""
 
 from __future__ import annotations
 
+from causalrep.plotting._effects import plot_cate, plot_effects, plot_qini
 from causalrep.plotting._export import to_png, to_svg
 from causalrep.plotting._graph import plot_graph
 from causalrep.plotting._images import counterfactual_panels, plot_counterfactual_grid, plot_losses
@@ -15,11 +16,14 @@ from causalrep.plotting._mechanisms import (
 __all__ = [
     "counterfactual_panels",
     "plot_attribution",
+    "plot_cate",
     "plot_counterfactual_contrast",
     "plot_counterfactual_grid",
+    "plot_effects",
     "plot_graph",
     "plot_losses",
     "plot_mechanism",
+    "plot_qini",
     "plot_residuals",
     "to_png",
     "to_svg",

@@ -4,10 +4,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from causalrep.estimators import TLearner, causal_effect
-from causalrep.graphs import ADMG, CPDAG, DAG
+from causalrep.estimators import DoubleML, EffectSet, OverlapWarning, TLearner, causal_effect
+from causalrep.graphs import ADMG, CPDAG, DAG, PAG
+from causalrep.identification import ida
 from causalrep.scm import SCM
-from causalrep.utils import NotIdentifiableError, UnknownNameError
+from causalrep.utils import DataError, NotIdentifiableError, UnknownNameError
 
 MODEL = SCM.from_equations(
     "z = N(0, 1); w = N(0, 1); t ~ Bernoulli(sigmoid(z/2)); m = 2*t + N(0, 1); y = m + 2*z + w + N(0, 1)"
@@ -27,7 +28,9 @@ def test_it_adjusts_for_the_optimal_set_and_covers_the_truth(data):
     text = str(report)
     for part in ("adjustment for z, w", "AIPW", "2000 rows", "95% interval", "overlap", "hidden confounding"):
         assert part in text
-    assert "<pre>" in report._repr_html_()
+    page = report._repr_html_()
+    assert "<th>overlap</th>" in page
+    assert "adjustment for z, w" in page
 
 
 def test_frames_of_polars_and_texts_work_and_methods_can_be_chosen(data):
@@ -67,8 +70,6 @@ def test_what_is_not_identified_raises_with_a_witness(data):
     front = ADMG([("t", "m"), ("m", "y")], [("t", "y")])
     with pytest.raises(NotIdentifiableError, match="frontdoor"):
         causal_effect(data, treatment="t", outcome="y", graph=front)
-    with pytest.raises(NotIdentifiableError, match="CPDAG"):
-        causal_effect(data, treatment="t", outcome="y", graph=CPDAG(undirected=[("t", "y")]))
 
 
 def test_names_are_checked(data):
@@ -87,3 +88,119 @@ def test_no_covariate_is_needed_in_an_experiment():
     report = causal_effect(frame, treatment="t", outcome="y", graph=DAG([("t", "y")]), random_state=0)
     assert report.adjustment == ()
     assert report.estimate == pytest.approx(3, abs=0.4)
+
+
+LINEAR = SCM.from_equations("z = N(0, 1); t = 0.8*z + N(0, 1); w = 0.5*z + N(0, 1); y = 1.5*t + w + N(0, 1)")
+
+
+@pytest.mark.parametrize("possible", ["local", "optimal"])
+def test_a_class_of_graphs_gives_the_effects_of_ida_with_intervals(possible):
+    data = LINEAR.sample(3000, random_state=0)
+    cpdag = LINEAR.graph.to_cpdag()
+    assert cpdag.neighbors("t") == {"z"}
+    method = DoubleML(outcome_model="linear", treatment_model="linear", random_state=0)
+    found = causal_effect(
+        data, treatment="t", outcome="y", graph=cpdag, method=method, possible=possible, random_state=0
+    )
+    assert isinstance(found, EffectSet)
+    assert found.is_complete
+    expected = ida(cpdag, "t", "y", data[list(cpdag.nodes)].cov(), method=possible).effects
+    np.testing.assert_allclose(np.sort(found.estimates), np.sort(expected), atol=0.02)  # folds against none
+    ses = [member.effect.se for member in found.members]
+    low, high = found.ci
+    assert low == pytest.approx(min(found.estimates - 1.96 * np.array(ses)), rel=1e-4)
+    assert low < 1.5 < high
+    assert found.smallest == min(abs(found.estimates))
+    text = str(found)
+    for part in ("t caused by nothing", "t caused by z", "CPDAG", "whichever is true"):
+        assert part in text
+        assert part in found._repr_html_()
+
+
+def test_members_that_adjust_for_the_same_are_one_and_no_path_is_no_effect():
+    data = LINEAR.sample(500, random_state=0)
+    cpdag = CPDAG(undirected=[("z", "t"), ("t", "y")])
+    found = causal_effect(data, treatment="t", outcome="y", graph=cpdag, possible="local", random_state=0)
+    assert [member.because for member in found.members] == [
+        ("t caused by nothing",),
+        ("t caused by z",),
+        ("t caused by y",),
+    ]
+    zero = found.members[2].effect
+    assert (zero.estimate, zero.ci, found.smallest) == (0.0, (0.0, 0.0), 0.0)
+    assert "no directed path" in str(found)
+    merged = causal_effect(data, treatment="t", outcome="y", graph=cpdag, random_state=0)
+    assert merged.members[0].because == ("t caused by nothing", "t caused by z")  # nothing to gain from z
+
+
+def test_knowledge_that_settles_the_question_gives_one_effect():
+    data = LINEAR.sample(500, random_state=0)
+    mpdag = LINEAR.graph.to_cpdag().to_mpdag(required=[("z", "t")])
+    report = causal_effect(data, treatment="t", outcome="y", graph=mpdag, random_state=0)
+    assert report.strategy == "adjustment"
+    assert abs(report.estimate - 1.5) < 4 * report.effect.se
+
+
+def test_a_pag_gives_what_its_members_identify_and_says_what_they_do_not():
+    data = LINEAR.sample(500, random_state=0)
+    pag = DAG.from_string("z -> t; t -> y; z -> w; w -> y").to_pag()
+    found = causal_effect(data, treatment="t", outcome="y", graph=pag, random_state=0)
+    listed = {text for member in found.members for text in member.because}
+    # by hand: t -> y is visible if z -> t or z <-> t, for z is not adjacent to y; else nothing tells
+    # t -> y from t <- hidden -> y
+    truth = DAG.from_string("z -> t; t -> y; z -> w; w -> y").to_mag()
+    assert any(truth.is_markov_equivalent(type(truth).from_string(text)) for text in listed)
+    assert all(type(truth).from_string(text).to_pag() == pag for text in listed)
+    assert len(listed) == sum(len(member.because) for member in found.members)
+    some = [member for member in found.members if member.effect is not None]
+    assert any(abs(one.effect.estimate - 1.5) < 4 * one.effect.se for one in some)
+    assert not found.is_complete
+    assert found.ci == (-np.inf, np.inf)
+    assert "not identified" in str(found)
+
+
+def test_a_pag_with_too_many_circles_is_refused(data):
+    names = ["z", "w", "t", "m", "y"]
+    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    pag = PAG.from_string("; ".join(f"{a} o-o {b}" for a, b in pairs))
+    with pytest.raises(NotIdentifiableError, match="20 circles are too many"):
+        causal_effect(data, treatment="t", outcome="y", graph=pag)
+
+
+def test_refuters_are_run_and_read(data):
+    report = causal_effect(
+        data[:300], treatment="t", outcome="y", graph=MODEL.graph, refute="data_subset", random_state=0
+    )
+    assert [one.method for one in report.refutations] == ["data_subset"]
+    assert report.refutations[0].reading in str(report)
+    with pytest.raises(UnknownNameError, match="placebo_treatment"):
+        causal_effect(data, treatment="t", outcome="y", graph=MODEL.graph, refute=["placebo"])
+
+
+def test_no_number_without_overlap_that_does_not_say_so_first(data):
+    sure = data.assign(t=(data["z"] > 0).astype(int))
+    with pytest.warns(OverlapWarning, match="worth"):
+        report = causal_effect(sure, treatment="t", outcome="y", graph=MODEL.graph, random_state=0)
+    lines = str(report).split("\n")
+    assert lines[1].startswith("  ! ")  # before the estimate
+    assert report._repr_html_().index("moved there") < report._repr_html_().index(f"{report.estimate:.4g}")
+
+
+def test_the_page_stands_alone_and_the_picture_shows_both_numbers(data, tmp_path):
+    pytest.importorskip("matplotlib")
+    report = causal_effect(data, treatment="t", outcome="y", graph=MODEL.graph, random_state=0)
+    report.to_html(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == 1
+    assert "http" not in page.replace("http://www.w3.org", "").replace("https://www.w3.org", "")
+    ax = report.plot()
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["AIPW", "unadjusted"]
+    dots = ax.lines[-1].get_xdata()
+    np.testing.assert_allclose(dots, [report.estimate, report.unadjusted])
+
+
+def test_options_are_checked(data):
+    with pytest.raises(UnknownNameError, match="possible"):
+        causal_effect(data, treatment="t", outcome="y", graph=MODEL.graph, possible="global")
+    with pytest.raises(DataError, match="method"):
+        causal_effect(data, treatment="t", outcome="y", graph=MODEL.graph, method="best")

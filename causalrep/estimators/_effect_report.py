@@ -1,0 +1,304 @@
+"""What `causal_effect` returns: an effect, or the set of possible ones, to be read, shown and drawn."""
+
+from __future__ import annotations
+
+import html
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalrep.estimators._base import EffectEstimator
+from causalrep.estimators._refutation import Refutation
+from causalrep.estimators._result import EffectResult
+from causalrep.utils import write_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["EffectReport", "EffectSet", "PossibleEffect"]
+
+_STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:46em;margin:2em auto;padding:0 1em;color-scheme:light "
+    "dark}table{border-collapse:collapse}td,th{padding:.25em 1em .25em 0;text-align:left;vertical-align:top}"
+    "th{font-weight:600}.warn{border-left:4px solid #c60;padding-left:.7em}svg{width:100%;height:auto}"
+)
+
+Rows = list[tuple[str, str]]
+
+
+Lines = tuple[Sequence[str], NDArray[np.float64], NDArray[np.float64]]
+
+
+class _Readable(ABC):
+    """Text, HTML and files of a report that gives its title, its rows and its warnings."""
+
+    @abstractmethod
+    def _title(self) -> str: ...
+
+    @abstractmethod
+    def _rows(self) -> Rows: ...
+
+    @abstractmethod
+    def _warned(self) -> tuple[str, ...]: ...
+
+    @abstractmethod
+    def _lines(self) -> Lines:
+        """Return names, estimates and intervals of what is drawn."""
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Draw the report.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; default: a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+            One line for each estimate, with its interval.
+        """
+        from causalrep.plotting import plot_effects
+
+        return plot_effects(*self._lines(), ax=ax)
+
+    def __str__(self) -> str:
+        width = max(len(name) for name, _ in self._rows())
+        warned = [f"  ! {text}" for text in self._warned()]
+        body = [f"  {name:{width}s}  {text}" for name, text in self._rows()]
+        return "\n".join([self._title(), *warned, *body])
+
+    def _repr_html_(self) -> str:
+        warned = "".join(f'<p class="warn">{html.escape(text)}</p>' for text in self._warned())
+        cells = "".join(
+            f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>"
+            for name, text in self._rows()
+        )
+        return f"<h3>{html.escape(self._title())}</h3>{warned}<table>{cells}</table>"
+
+    def to_html(self, path: str | Path) -> None:
+        """Write the report, with its picture, as one page that needs no network.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+
+        Raises
+        ------
+        MissingDependencyError
+            Without matplotlib, which draws the picture.
+        """
+        from causalrep.plotting import to_svg
+
+        n_lines = max(len(self._lines()[0]), 1)
+        picture = to_svg(lambda ax: self.plot(ax=ax), size=(7.0, 1.2 + 0.4 * n_lines), title=self._title())
+        title = html.escape(self._title())
+        page = (
+            f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+            f"<style>{_STYLE}</style><body>{self._repr_html_()}{picture}</body></html>"
+        )
+        write_text(Path(path), page)
+
+
+@dataclass(frozen=True)
+class EffectReport(_Readable):
+    """An effect, and how it was found.
+
+    Parameters
+    ----------
+    treatment, outcome : hashable
+        The question.
+    strategy : {"adjustment", "instrument"}
+        How the graph identifies the effect.
+    adjustment : tuple of hashable
+        The covariates that are adjusted for.
+    instrument : hashable or None
+        The instrument, where there is one.
+    effect : EffectResult
+        The average effect with its interval.
+    unadjusted : float
+        What the difference of means, or the slope of a regression, would have said.
+    robustness : float
+        Share of the residual variance of treatment and of outcome that a hidden confounder would have to
+        explain to take the effect away; see `causalrep.estimators.sensitivity.robustness_value`.
+    level : float
+        Level of the interval.
+    estimator : EffectEstimator
+        The fitted estimator, for everything else.
+    refutations : tuple of Refutation, default=()
+        What came of the refuters that were asked for.
+    """
+
+    treatment: Hashable
+    outcome: Hashable
+    strategy: str
+    adjustment: tuple[Hashable, ...]
+    instrument: Hashable | None
+    effect: EffectResult
+    unadjusted: float
+    robustness: float
+    level: float
+    estimator: EffectEstimator = field(repr=False)
+    refutations: tuple[Refutation, ...] = ()
+
+    @property
+    def estimate(self) -> float:
+        """The average effect."""
+        return float(self.effect.estimate)
+
+    @property
+    def ci(self) -> tuple[float, float]:
+        """The interval of the average effect."""
+        low, high = self.effect.ci
+        return float(low), float(high)
+
+    def _title(self) -> str:
+        return f"Effect of {self.treatment} on {self.outcome}"
+
+    def _warned(self) -> tuple[str, ...]:
+        return self.effect.warnings
+
+    def _rows(self) -> Rows:
+        given = ", ".join(map(str, self.adjustment)) or "nothing"
+        how = f"adjustment for {given}"
+        if self.instrument is not None:
+            how = f"instrument {self.instrument} given {given}"
+        return [
+            ("identified", f"by {how}"),
+            ("estimated", f"by {type(self.estimator).__name__} from {self.effect.n} rows"),
+            ("effect", _number(self.effect, self.level)),
+            ("unadjusted", f"{self.unadjusted:.4g}"),
+            *self._diagnosis(),
+            *(("refuter", refutation.reading) for refutation in self.refutations),
+        ]
+
+    def _diagnosis(self) -> Rows:
+        strength = getattr(self.estimator, "first_stage_f_", None)
+        if strength is not None:
+            return [("instrument", f"first-stage F = {strength:.1f}")]
+        share = f"would explain it away from {self.robustness:.1%} of the residual variance of both on"
+        rows = [("hidden confounding", share)]
+        overlap = getattr(self.estimator, "overlap_", None)
+        if overlap is not None:
+            control, treated = overlap.effective_size
+            text = f"propensities {overlap.lowest:.2g} to {overlap.highest:.2g}; "
+            text += f"weighted arms are worth {control:.0f} and {treated:.0f} rows"
+            rows.insert(0, ("overlap", text))
+        return rows
+
+    def _lines(self) -> Lines:
+        nothing = [self.unadjusted, self.unadjusted]
+        return (
+            (type(self.estimator).__name__, "unadjusted"),
+            np.array([self.estimate, self.unadjusted]),
+            np.array([self.ci, nothing]),
+        )
+
+
+@dataclass(frozen=True)
+class PossibleEffect:
+    """An effect that some members of an equivalence class of graphs have.
+
+    Parameters
+    ----------
+    because : tuple of str
+        The members.
+    effect : EffectResult or None
+        The effect if one of them is true; zero where no directed path leads to the outcome, and None where
+        the member does not identify it.
+    report : EffectReport or None
+        How it was estimated, if it was.
+    """
+
+    because: tuple[str, ...]
+    effect: EffectResult | None
+    report: EffectReport | None = None
+
+
+@dataclass(frozen=True)
+class EffectSet(_Readable):
+    """The effects that the members of an equivalence class of graphs allow, of which one is true.
+
+    Parameters
+    ----------
+    treatment, outcome : hashable
+        The question.
+    kind : str
+        Type of the graph that stands for the class.
+    members : tuple of PossibleEffect
+        The possibilities, each once.
+    level : float
+        Level of the intervals.
+    """
+
+    treatment: Hashable
+    outcome: Hashable
+    kind: str
+    members: tuple[PossibleEffect, ...]
+    level: float
+
+    @property
+    def estimates(self) -> NDArray[np.float64]:
+        """The estimates of the members that identify the effect, of shape (n_identified,)."""
+        return np.array([float(one.effect.estimate) for one in self.members if one.effect is not None])
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every member of the class identifies the effect."""
+        return all(one.effect is not None for one in self.members)
+
+    @property
+    def ci(self) -> tuple[float, float]:
+        """The union bound: from the lowest limit to the highest, infinite if not all members have one.
+
+        Whichever member is true, its interval is inside; so this covers the effect as often as that does.
+        """
+        if not self.is_complete:
+            return -np.inf, np.inf
+        limits = np.array([one.effect.ci for one in self.members if one.effect is not None], dtype=float)
+        return float(limits[:, 0].min()), float(limits[:, 1].max())
+
+    @property
+    def smallest(self) -> float:
+        """The smallest size that the effect may have; zero if some member does not identify it."""
+        return float(np.abs(self.estimates).min()) if self.is_complete else 0.0
+
+    def _title(self) -> str:
+        return f"Possible effects of {self.treatment} on {self.outcome}, by the {self.kind}"
+
+    def _warned(self) -> tuple[str, ...]:
+        found = [text for one in self.members if one.effect is not None for text in one.effect.warnings]
+        return tuple(dict.fromkeys(found))
+
+    def _rows(self) -> Rows:
+        rows = [(self._name(one), self._said(one)) for one in self.members]
+        low, high = self.ci
+        return [*rows, ("whichever is true", f"{self.level:.0%} interval {low:.4g} to {high:.4g}")]
+
+    def _name(self, one: PossibleEffect) -> str:
+        more = f" (and {len(one.because) - 1} more)" if len(one.because) > 1 else ""
+        return one.because[0] + more
+
+    def _said(self, one: PossibleEffect) -> str:
+        if one.effect is None:
+            return "not identified"
+        if one.report is None:
+            return "no effect, as no directed path leads to the outcome"
+        given = ", ".join(map(str, one.report.adjustment)) or "nothing"
+        return f"{_number(one.effect, self.level)}, by adjustment for {given}"
+
+    def _lines(self) -> Lines:
+        shown = [one for one in self.members if one.effect is not None]
+        limits = [one.effect.ci for one in shown if one.effect is not None]
+        return [self._name(one) for one in shown], self.estimates, np.array(limits, float).reshape(-1, 2)
+
+
+def _number(effect: EffectResult, level: float) -> str:
+    low, high = effect.ci
+    return f"{effect.estimate:.4g}, {level:.0%} interval {low:.4g} to {high:.4g}"
