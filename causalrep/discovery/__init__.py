@@ -2,10 +2,10 @@
 
 from causalrep.discovery._bootstrap import Bootstrap
 from causalrep.discovery._causallearn import CausalLearn
+from causalrep.discovery._conflicts import Conflict
 from causalrep.discovery._constraint_search import ConflictWarning
 from causalrep.discovery._fci import FCI
 from causalrep.discovery._knowledge import Knowledge
-from causalrep.discovery._orientation import Conflict
 from causalrep.discovery._pc import PC
 from causalrep.discovery._rfci import RFCI
 from causalrep.discovery._separating_sets import SeparatingSets

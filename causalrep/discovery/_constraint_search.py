@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
+from causalrep.discovery._constant import HANDLINGS, without_constant
 from causalrep.discovery._knowledge import Constraints, Knowledge
 from causalrep.discovery._orientation import RULES
 from causalrep.discovery._restrict import allowed_pairs
@@ -20,7 +21,7 @@ from causalrep.discovery._skeleton import Skeleton
 from causalrep.independence import CITest
 from causalrep.independence._arrays import canonical_order, move_to_device, namespace_of
 from causalrep.independence._registry import TESTS
-from causalrep.utils import DataError, UnknownNameError
+from causalrep.utils import DataError, UnknownNameError, columns_of
 
 __all__ = ["ConflictWarning", "ConstraintSearch", "checked_knowledge"]
 
@@ -48,6 +49,7 @@ class ConstraintSearch(BaseEstimator):  # type: ignore[misc]
     max_cond: int | None
     restrict: Any
     collider_rule: str
+    constant: str
     device: Any
     _names: tuple[Hashable, ...]
     _skeleton: Skeleton
@@ -61,6 +63,8 @@ class ConstraintSearch(BaseEstimator):  # type: ignore[misc]
             raise DataError(f"`max_cond` must be a non-negative integer or None, got {self.max_cond!r}")
         if self.collider_rule not in RULES:
             raise UnknownNameError(self.collider_rule, RULES, what="`collider_rule`")
+        if self.constant not in HANDLINGS:
+            raise UnknownNameError(self.constant, HANDLINGS, what="`constant`")
         checked_knowledge(self.knowledge)
 
     @contextmanager
@@ -82,7 +86,10 @@ class ConstraintSearch(BaseEstimator):  # type: ignore[misc]
         return Constraints(self.knowledge, names, allowed_pairs(self.restrict, names, shown))
 
     def _fitted_test(self, X: Any) -> tuple[CITest, tuple[Hashable, ...], tuple[Hashable, ...]]:
-        """Return the test, the names of its columns in its order, and the names as the user has them."""
+        """Return the test, the names of its columns in its order, and the names as the user has them.
+
+        Without the columns that are dropped, which it sets.
+        """
         if isinstance(self.test, str):
             if self.test not in TESTS:
                 raise UnknownNameError(self.test, tuple(TESTS), what="`test`")
@@ -91,12 +98,18 @@ class ConstraintSearch(BaseEstimator):  # type: ignore[misc]
             test = self.test
         else:
             raise TypeError(f"`test` must be a name or a CITest object, got {self.test!r}")
+        self.dropped_: tuple[Hashable, ...] = ()
+        self._columns: tuple[Hashable, ...] = ()
         if X is None:
             if self.device is not None:
                 raise DataError("`device` says where to put data, and no data were given")
             if not test.is_fitted:
                 raise DataError("`X` is needed: only a fitted test can do without data")
             return test, test.names_, test.names_
+        if self.constant == "drop":
+            kept, self.dropped_ = without_constant(X)
+            if self.dropped_:
+                self._columns, X = tuple(columns_of(X, what="X")), kept
         test = copy.copy(test)
         if self.device is None:
             test.fit(X)
@@ -113,9 +126,10 @@ class ConstraintSearch(BaseEstimator):  # type: ignore[misc]
         back = np.array([place[name] for name in shown], dtype=np.int64)
         self.pvalues_: NDArray[np.float64] = self._skeleton.pvalues[np.ix_(back, back)]
         self.sepsets_ = _in_order(self._skeleton, np.argsort(back), shown)
-        self.n_features_in_ = len(shown)
-        if all(isinstance(name, str) for name in shown):
-            self.feature_names_in_ = np.array(shown, dtype=object)
+        columns = self._columns or shown
+        self.n_features_in_ = len(columns)
+        if all(isinstance(name, str) for name in columns):
+            self.feature_names_in_ = np.array(columns, dtype=object)
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
 

@@ -8,10 +8,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from causalrep.discovery._conflicts import Conflict
 from causalrep.discovery._constraint_search import ConstraintSearch
 from causalrep.discovery._knowledge import Constraints, Knowledge
 from causalrep.discovery._marks import PagDraft
-from causalrep.discovery._orientation import Conflict, find_evidence
+from causalrep.discovery._orientation import find_evidence
 from causalrep.discovery._search import CanonicalTest, Questions
 from causalrep.discovery._skeleton import ProgressReport, Skeleton, find_skeleton, prune
 from causalrep.graphs import PAG
@@ -57,6 +58,9 @@ class FCI(ConstraintSearch):
     restrict : Graph, or frame or array of shape (n_features, n_features), bool, default=None
         Which pairs may be adjacent, for example what a quick screen has left: the adjacencies of a graph, or
         true entries on either side of the diagonal. The others are never tested for an edge.
+    constant : {"raise", "drop"}, default="raise"
+        Whether a column with one value only is an error, or is left out of the graph and named in
+        `dropped_`.
     device : str or torch.device, default=None
         Where to compute; by default where the data are.
     progress : bool or callable, default=False
@@ -84,10 +88,12 @@ class FCI(ConstraintSearch):
         What the data say and the graph does not.
     ambiguous_ : tuple of (hashable, hashable, hashable)
         The triples (end, middle, end) that the collider rule leaves open; nothing is concluded from them.
+    dropped_ : tuple of hashable
+        The constant columns that were left out. The graph and all results are about the others.
     n_features_in_ : int
-        Number of variables.
+        Number of columns.
     feature_names_in_ : array of shape (n_features,), object
-        Names of the variables; only where all names are strings.
+        Names of the columns; only where all names are strings.
 
     Raises
     ------
@@ -135,6 +141,7 @@ class FCI(ConstraintSearch):
         selection: bool = False,
         max_pds: int | None = None,
         restrict: Any = None,
+        constant: Literal["raise", "drop"] = "raise",
         device: Any = None,
         progress: ProgressReport = False,
     ) -> None:
@@ -146,6 +153,7 @@ class FCI(ConstraintSearch):
         self.selection = selection
         self.max_pds = max_pds
         self.restrict = restrict
+        self.constant = constant
         self.device = device
         self.progress = progress
 

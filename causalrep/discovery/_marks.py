@@ -6,9 +6,9 @@ from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
+from causalrep.discovery._conflicts import Conflict
 from causalrep.discovery._evidence import Evidence
 from causalrep.discovery._knowledge import Constraints
-from causalrep.discovery._orientation import Conflict
 from causalrep.discovery._skeleton import Skeleton
 from causalrep.graphs import PAG
 from causalrep.graphs._fci_rules import apply_rules, circles_on

@@ -8,13 +8,14 @@ from typing import Any, Literal
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from causalrep.discovery._conflicts import POLICIES
 from causalrep.discovery._constraint_search import ConflictWarning, ConstraintSearch, checked_knowledge
 from causalrep.discovery._false_discoveries import METHODS, without_false_discoveries
 from causalrep.discovery._knowledge import Constraints, Knowledge
 from causalrep.discovery._orientation import find_evidence, orient_edges
 from causalrep.discovery._search import CanonicalTest
 from causalrep.discovery._skeleton import ProgressReport, find_skeleton
-from causalrep.graphs import PDAG
+from causalrep.graphs import CPDAG, PAG, PDAG
 from causalrep.independence import CITest
 from causalrep.independence._arrays import canonical_order
 from causalrep.utils import GraphError, UnknownNameError
@@ -52,6 +53,13 @@ class PC(ConstraintSearch):
         all sets of neighbours of either end that separate it, where the middle must be in none or all of
         them (``"conservative"``) or in less or more than half (``"majority"``). Triples that this leaves
         open are listed in `ambiguous_`, and no direction is concluded from them.
+    conflict : {"priority", "mark", "bidirected", "first", "overwrite"}, default="priority"
+        What happens where two colliders want opposite heads on one edge. ``"priority"`` places the one with
+        the larger p-value and leaves the other out. ``"mark"`` does so only where that is ten times as
+        large; elsewhere the edge stays undirected, and nothing is concluded from it. ``"bidirected"`` gives
+        it both heads. ``"first"`` and ``"overwrite"`` go through the colliders in the order of names, as
+        other packages go through columns, and keep the first or the last: other names, another graph. In any
+        case what lost is in `conflicts_`.
     restrict : Graph, or frame or array of shape (n_features, n_features), bool, default=None
         Which pairs may be adjacent, for example what a quick screen has left: the adjacencies of a graph, or
         true entries on either side of the diagonal. The others are never tested for an edge.
@@ -60,6 +68,9 @@ class PC(ConstraintSearch):
         Benjamini and Yekutieli, does not reject at `alpha`, each by its largest p-value. It bounds the mean
         share of false edges as far as those are p-values, which a search does not make sure of: edges that it
         removed wrongly, and sets that it did not ask, are not accounted for.
+    constant : {"raise", "drop"}, default="raise"
+        Whether a column with one value only is an error, or is left out of the graph and named in
+        `dropped_`.
     device : str or torch.device, default=None
         Where to compute, for example ``"cuda"``; by default where the data are.
     progress : bool or callable, default=False
@@ -69,10 +80,13 @@ class PC(ConstraintSearch):
 
     Attributes
     ----------
-    graph_ : CPDAG or PDAG
+    graph_ : CPDAG, PDAG or PAG
         The equivalence class; a `PDAG` where knowledge has directed more, where the tests contradict each
-        other so that no DAG agrees with all of them, or where the collider rule leaves a triple open. Its
-        nodes are in the order of the columns.
+        other so that no DAG agrees with all of them, or where the collider rule leaves a triple open; a `PAG`
+        where an edge has two heads. Its nodes are in the order of the columns.
+    is_valid_cpdag_ : bool
+        Whether the graph is that of an equivalence class. If it is not because of contradictions,
+        `conflicts_` names the edges.
     sepsets_ : SeparatingSets
         The tested set that separated each removed pair; of several, the one with the largest p-value.
     pvalues_ : array of shape (n_features, n_features), float
@@ -88,10 +102,12 @@ class PC(ConstraintSearch):
         What the data say and the graph does not.
     ambiguous_ : tuple of (hashable, hashable, hashable)
         The triples (end, middle, end) that the collider rule leaves open.
+    dropped_ : tuple of hashable
+        The constant columns that were left out. The graph and all results are about the others.
     n_features_in_ : int
-        Number of variables.
+        Number of columns.
     feature_names_in_ : array of shape (n_features,), object
-        Names of the variables; only where all names are strings.
+        Names of the columns; only where all names are strings.
 
     Raises
     ------
@@ -141,8 +157,10 @@ class PC(ConstraintSearch):
         knowledge: Knowledge | None = None,
         max_cond: int | None = None,
         collider_rule: Literal["max_p", "standard", "conservative", "majority"] = "max_p",
+        conflict: Literal["priority", "mark", "bidirected", "first", "overwrite"] = "priority",
         restrict: Any = None,
         fdr: Literal["bh", "by"] | None = None,
+        constant: Literal["raise", "drop"] = "raise",
         device: Any = None,
         progress: ProgressReport = False,
     ) -> None:
@@ -151,8 +169,10 @@ class PC(ConstraintSearch):
         self.knowledge = knowledge
         self.max_cond = max_cond
         self.collider_rule = collider_rule
+        self.conflict = conflict
         self.restrict = restrict
         self.fdr = fdr
+        self.constant = constant
         self.device = device
         self.progress = progress
 
@@ -179,6 +199,8 @@ class PC(ConstraintSearch):
         self._check_parameters()
         if self.fdr is not None and self.fdr not in METHODS:
             raise UnknownNameError(self.fdr, METHODS, what="`fdr`")
+        if self.conflict not in POLICIES:
+            raise UnknownNameError(self.conflict, POLICIES, what="`conflict`")
         asked, names, shown = self._fitted_test(X)
         order = canonical_order(names)
         test = CanonicalTest(asked, order)
@@ -203,15 +225,16 @@ class PC(ConstraintSearch):
             max_cond=self.max_cond,
         )
         self.graph_, self.conflicts_, self.ambiguous_ = orient_edges(
-            skeleton, evidence, constraints, canonical, shown
+            skeleton, evidence, constraints, canonical, shown, self.conflict
         )
+        self.is_valid_cpdag_ = isinstance(self.graph_, CPDAG)
         self._skeleton, self._evidence, self._names = skeleton, evidence, canonical
         self._publish(shown)
         self.n_tests_ = sum(skeleton.n_tests) + n_more
         self.n_tests_per_level_ = skeleton.n_tests
         self.n_untestable_ = skeleton.n_untestable + n_missed
 
-    def orient(self, knowledge: Knowledge | None) -> PDAG:
+    def orient(self, knowledge: Knowledge | None) -> PDAG | PAG:
         """Direct the adjacencies found by `fit` anew under other knowledge, without another test.
 
         Parameters
@@ -222,8 +245,8 @@ class PC(ConstraintSearch):
 
         Returns
         -------
-        PDAG
-            A `CPDAG` where the directions are those of an equivalence class.
+        PDAG or PAG
+            As `graph_`: a `CPDAG` where the directions are those of an equivalence class.
 
         Raises
         ------
@@ -266,7 +289,7 @@ class PC(ConstraintSearch):
                 message = text.format(self._names[i], self._names[j])
                 raise GraphError(f"the knowledge {message} in the fitted graph; fit again with it")
         graph, conflicts, _ = orient_edges(
-            self._skeleton, self._evidence, constraints, self._names, self.graph_.nodes
+            self._skeleton, self._evidence, constraints, self._names, self.graph_.nodes, self.conflict
         )
         before = {(conflict.kind, conflict.nodes) for conflict in self.conflicts_}
         new = tuple(conflict for conflict in conflicts if (conflict.kind, conflict.nodes) not in before)

@@ -208,3 +208,41 @@ def test_every_search_takes_one_column_and_checks_its_options(search):
             search(alpha=alpha).fit(frame())
     with pytest.raises(DataError, match="`max_cond`"):
         search(max_cond=-1).fit(frame())
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_constant_columns_are_dropped_and_listed_when_asked(search):
+    data = frame()
+    spoilt = data.assign(p=3.0, q=True, r="x")[["p", "a", "q", "b", "c", "r"]]
+    found, expected = search(constant="drop").fit(spoilt), search().fit(data)
+    assert found.dropped_ == ("p", "q", "r")
+    assert found.graph_ == expected.graph_
+    assert np.array_equal(found.pvalues_, expected.pvalues_, equal_nan=True)
+    assert found.n_features_in_ == 6
+    assert found.feature_names_in_.tolist() == list(spoilt.columns)
+    assert found.fit(data).dropped_ == ()
+    assert found.n_features_in_ == 3
+
+
+def test_columns_of_an_array_keep_their_numbers_when_others_are_dropped():
+    X = np.insert(frame().to_numpy(), 1, 7.0, axis=1)
+    found = PC(constant="drop").fit(X)
+    assert found.dropped_ == (1,)
+    assert found.graph_.nodes == (0, 2, 3)
+    assert found.sepsets_[0, 3] == PC().fit(frame()).sepsets_["a", "c"] == set()
+
+
+def test_a_column_with_one_value_and_gaps_is_constant():
+    X = frame(60).assign(g=[None, np.nan, pd.NA, *["x"] * 57], h=[np.nan, *[2.0] * 59])
+    assert PC(constant="drop").fit(X).dropped_ == ("g", "h")
+    codes = pd.DataFrame({"u": list("xy") * 30, "v": ["x"] * 60, "w": list("xxy") * 20})
+    assert PC("gsquare", constant="drop").fit(codes).dropped_ == ("v",)
+
+
+def test_what_cannot_be_dropped_is_refused():
+    with pytest.raises(DataError, match=r"all columns of `X` are constant: \['a'\]"):
+        PC(constant="drop").fit(pd.DataFrame({"a": [1.0] * 9}))
+    with pytest.raises(DataError, match="needs a data frame, a mapping or a NumPy array, got Tensor"):
+        PC(constant="drop").fit(torch.ones(9, 2))
+    with pytest.raises(UnknownNameError, match="`constant`"):
+        PC(constant="ignore").fit(frame())
