@@ -14,7 +14,7 @@ import array_api_compat.numpy
 import numpy as np
 import scipy.sparse
 import scipy.special
-from array_api_compat import array_namespace, is_array_api_obj, is_cupy_array, is_torch_array
+from array_api_compat import array_namespace, is_array_api_obj, is_cupy_array, is_torch_array, to_device
 from array_api_compat import device as device_of
 from numpy.typing import NDArray
 
@@ -31,6 +31,7 @@ __all__ = [
     "named_matrix",
     "namespace_of",
     "on_host",
+    "refuse_accelerator",
     "to_numpy",
 ]
 
@@ -68,12 +69,29 @@ def on_host(array: Array) -> bool:
     return not is_cupy_array(array)
 
 
+def refuse_accelerator(array: Array, what: str, why: str) -> None:
+    """Raise if `array` lies on an accelerator, for what computes in main memory only.
+
+    Raises
+    ------
+    DeviceError
+        With the device, and what to do.
+    """
+    if not on_host(array):
+        raise DeviceError(
+            f"`X` lies on device {str(device_of(array))!r}, but {what} computes in main memory only: {why}; "
+            "move the data there first"
+        )
+
+
 def to_numpy(array: Array) -> NDArray[Any]:
     """Copy `array` to a NumPy array (no copy where it is one already)."""
     if is_torch_array(array):
         return np.asarray(array.detach().cpu())
     if is_cupy_array(array):
         return np.asarray(array.get())
+    if is_array_api_obj(array) and not isinstance(array, np.ndarray):  # NumPy reads the default device only
+        array = to_device(array, namespace_of(array).__array_namespace_info__().default_device())
     return np.asarray(array)
 
 

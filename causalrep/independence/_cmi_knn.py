@@ -24,21 +24,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import scipy.special
+from array_api_compat import device as device_of
 from numpy.typing import NDArray
 
-from causalrep.independence._arrays import to_numpy
+from causalrep.independence._arrays import Array, index_array, kth_smallest, namespace_of, to_numpy
 from causalrep.independence._base import Flag
+from causalrep.independence._contingency import count
 from causalrep.independence._continuous import Answer, ContinuousTest, Key
 from causalrep.utils import DataError, as_seed, keyed_generator
 
 __all__ = ["CMIKnn"]
 
-Shorts = NDArray[np.int16]
+Shorts: TypeAlias = Array
+"""Integers of 16 bits, of any array library."""
 _MOST_ROWS = 2**15 - 1
+_CELLS = 2**20  # that are counted at once, as wider integers
 
 
 class CMIKnn(ContinuousTest):
@@ -79,7 +83,7 @@ class CMIKnn(ContinuousTest):
 
     where for empty Z, :math:`n_Z = n`. Ties are broken by chance, the same for every test. ``dof`` is
     infinite. Each permutation costs O(n^2): distances are ranks, held as 16-bit integers, and nothing but the
-    coordinate x changes between permutations. It computes in main memory.
+    coordinate x changes between permutations, which are drawn in main memory. About 10 n^2 bytes are held.
 
     Examples
     --------
@@ -116,13 +120,13 @@ class CMIKnn(ContinuousTest):
             raise DataError(f"CMIKnn compares all pairs of rows and takes up to {_MOST_ROWS}, got {n}")
         self._neighbours = min(n - 1, self.k if isinstance(self.k, int) else max(1, int(self.k * n)))
         self._seed = as_seed(self.random_state)
+        xp = namespace_of(self._anchor)
         self._ranks = []
         for name, column in zip(self._names, self._columns, strict=True):
-            values = to_numpy(column)
-            ties = keyed_generator(self._seed, "ties", name).random(n)
-            ranks = np.empty(n, dtype=np.int16)
-            ranks[np.lexsort((ties, values))] = np.arange(n, dtype=np.int16)
-            self._ranks.append(ranks)
+            chance = index_array(keyed_generator(self._seed, "ties", name).permutation(n), column)
+            order = xp.argsort(xp.take(column, chance, axis=0), stable=True)  # ties stay as chance has them
+            ranks = xp.argsort(xp.take(chance, order, axis=0))
+            self._ranks.append(xp.astype(ranks, xp.int16))
 
     def _given(self, given: Key, pairs: list[tuple[int, int]]) -> Iterator[Answer]:
         near = _Near(self._distance(given)) if given else None
@@ -130,26 +134,27 @@ class CMIKnn(ContinuousTest):
         for x, y in pairs:
             distance = _spread(self._ranks[y])
             if near is not None:
-                np.maximum(distance, near.distance, out=distance)
+                distance = namespace_of(distance).maximum(distance, near.distance)
             estimate = _Estimate(_Near(distance), near, self._neighbours)
             observed = estimate(self._ranks[x])
             names = [self._names[v] for v in (x, y, *given)]
             rng = keyed_generator(self._seed, "permutation", *names)
-            exceeding = sum(
-                estimate(self._ranks[x][order]) >= observed for order in self._orders(donors, rng)
-            )
+            orders = (index_array(order, self._anchor) for order in self._orders(donors, rng))
+            take = namespace_of(self._anchor).take
+            exceeding = sum(estimate(take(self._ranks[x], order, axis=0)) >= observed for order in orders)
             yield observed, (1 + exceeding) / (1 + self.n_permutations), math.inf, Flag.OK
 
     def _distance(self, given: Key) -> Shorts:
         found = _spread(self._ranks[given[0]])
         for v in given[1:]:
-            np.maximum(found, _spread(self._ranks[v]), out=found)
+            found = namespace_of(found).maximum(found, _spread(self._ranks[v]))
         return found
 
     def _donors(self, distance: Shorts) -> NDArray[np.int64]:
         """Return for each row the rows nearest to it in Z, the row itself included."""
         count = min(self.k_permutation, self.n_samples_)
-        return np.argsort(distance, axis=1, kind="stable")[:, :count]
+        nearest = namespace_of(distance).argsort(distance, axis=1, stable=True)[:, :count]
+        return to_numpy(nearest).astype(np.int64, copy=False)
 
     def _orders(
         self, donors: NDArray[np.int64] | None, rng: np.random.Generator
@@ -183,19 +188,28 @@ class _Near:
     """Distances between all rows, and how many lie nearer than a given distance."""
 
     def __init__(self, distance: Shorts) -> None:
-        n = len(distance)
+        xp, where = namespace_of(distance), device_of(distance)
+        n = distance.shape[0]
         self.distance = distance
-        counts = np.zeros((n, n + 1), dtype=np.int16)
-        rows = np.arange(n)[:, None] * (n + 1)
-        found = np.bincount((rows + distance + 1).ravel(), minlength=n * (n + 1))
-        np.cumsum(found.reshape(n, n + 1), axis=1, out=counts)
-        self._below = counts  # [i, e] is the number of rows nearer to i than e
+        self._starts = xp.arange(n, dtype=xp.int64, device=where) * (n + 1)
+        step = max(1, _CELLS // n)
+        blocks = [_counts_below(distance[start : min(start + step, n), :]) for start in range(0, n, step)]
+        self._below = xp.concat(blocks)
 
-    def count(self, limit: Shorts) -> NDArray[np.int16]:
+    def count(self, limit: Shorts) -> Shorts:
         """Return for each row the number of rows nearer than its limit, itself included."""
-        column = limit[:, None].astype(np.int64)
-        found: NDArray[np.int16] = np.take_along_axis(self._below, column, axis=1)[:, 0]
-        return found
+        return namespace_of(limit).take(self._below, self._starts + limit, axis=0)
+
+
+def _counts_below(distance: Shorts) -> Shorts:
+    """Return flat rows whose place e holds how many of n distances are below e, for e = 0, ..., n."""
+    xp = namespace_of(distance)
+    m, n = distance.shape
+    # A place further on, so that the sum over the places up to e is that over distances below e.
+    starts = xp.arange(m, dtype=xp.int64, device=device_of(distance)) * (n + 1) + 1
+    found = count(xp.reshape(starts[:, None] + distance, (-1,)), m * (n + 1), None)
+    below = xp.cumulative_sum(xp.reshape(found, (m, n + 1)), axis=1, dtype=xp.int16)
+    return xp.reshape(below, (-1,))
 
 
 class _Estimate:
@@ -203,28 +217,37 @@ class _Estimate:
 
     def __init__(self, near_yz: _Near, near_z: _Near | None, k: int) -> None:
         self._near_yz, self._near_z, self._k = near_yz, near_z, k
-        n = len(near_yz.distance)
+        distance = near_yz.distance
+        n = distance.shape[0]
         # At distance zero lies the row itself, so that no count is below one.
-        self._psi = np.concatenate([[-np.inf], scipy.special.digamma(np.arange(1, n + 1))])
+        self._psi_k = float(scipy.special.digamma(k))
+        psi = np.concatenate([[-np.inf], scipy.special.digamma(np.arange(1, n + 1))])
+        xp, where = namespace_of(distance), device_of(distance)
+        self._psi = xp.asarray(psi, device=where)
+        self._ends = [xp.asarray(end, dtype=xp.int32, device=where) for end in (-1, n)]
 
     def __call__(self, x: Shorts) -> float:
+        xp = namespace_of(x)
         spread = _spread(x)
-        n = len(x)
-        joint = np.maximum(spread, self._near_yz.distance)
-        joint.partition(self._k, axis=1)  # the row itself is at place 0
-        limit = np.maximum(joint[:, self._k], 1)
+        joint = xp.maximum(spread, self._near_yz.distance)
+        limit = kth_smallest(joint, self._k)  # the row itself is at place 0
+        limit = xp.maximum(limit, xp.ones_like(limit))
         if self._near_z is None:
             # Ranks are 0, ..., n - 1 without a gap, so the count is that of an interval.
-            n_xz = np.minimum(x + limit, n) - np.maximum(x - limit, -1) - 1
-            left = self._psi[n]
+            wide = xp.astype(x, xp.int32)  # a sum of two ranks may exceed 16 bits
+            n_xz = xp.minimum(wide + limit, self._ends[1]) - xp.maximum(wide - limit, self._ends[0]) - 1
+            left = self._psi[-1]
         else:
             inside = (spread < limit[:, None]) & (self._near_z.distance < limit[:, None])
-            n_xz = np.count_nonzero(inside, axis=1)
-            left = self._psi[self._near_z.count(limit)]
-        terms = left - self._psi[n_xz] - self._psi[self._near_yz.count(limit)]
-        return float(self._psi[self._k] + np.mean(terms))
+            n_xz = xp.count_nonzero(inside, axis=1)
+            left = self._psi_of(self._near_z.count(limit))
+        terms = left - self._psi_of(n_xz) - self._psi_of(self._near_yz.count(limit))
+        return self._psi_k + float(xp.mean(terms))
+
+    def _psi_of(self, counts: Array) -> Array:
+        return namespace_of(counts).take(self._psi, index_array(counts, counts), axis=0)
 
 
 def _spread(ranks: Shorts) -> Shorts:
-    difference: Shorts = ranks[:, None] - ranks[None, :]
-    return np.abs(difference, out=difference)
+    xp = namespace_of(ranks)
+    return xp.abs(ranks[:, None] - ranks[None, :])

@@ -28,15 +28,17 @@ from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
+from array_api_compat import device as device_of
+from array_api_compat import is_array_api_obj
 from numpy.typing import NDArray
 
-from causalrep.independence._arrays import canonical_order
+from causalrep.independence._arrays import Array, canonical_order, index_array, namespace_of, to_numpy
 from causalrep.independence._base import Flag
 from causalrep.independence._chi_square import ChiSquareBatch, tail
 from causalrep.independence._codes import coded_columns
 from causalrep.independence._continuous import Answer, ContinuousTest, Key
 from causalrep.independence._correlation import refuse_constant
-from causalrep.utils import DataError, UnknownNameError, columns_of
+from causalrep.utils import DataError, UnknownNameError, columns_of, is_frame
 
 __all__ = ["DegenerateGaussian"]
 
@@ -107,14 +109,16 @@ class DegenerateGaussian(ContinuousTest):
         Parameters
         ----------
         X : data frame, or array of shape (n_samples, n_features)
-            Numbers, strings, categories and booleans.
+            Numbers, strings, categories and booleans; of Torch, CuPy, or any library of the array standard
+            where all are numbers. Categories are coded in main memory, all else is computed where `X` is.
 
         Returns
         -------
         CITest
             The test itself.
         """
-        columns = columns_of(X, what="X")
+        like = X if is_array_api_obj(X) and not is_frame(X) else np.empty(0)
+        columns = columns_of(X if isinstance(like, np.ndarray) else to_numpy(X), what="X")
         names = tuple(columns)
         for name in self.types or {}:
             if name not in columns:
@@ -131,12 +135,13 @@ class DegenerateGaussian(ContinuousTest):
         blocks = [_block(columns[name], name, self.types_[name]) for name in self._names]
         ends = np.cumsum([0, *(block.shape[1] for block in blocks)])
         self._slices = [np.arange(a, b) for a, b in pairwise(ends.tolist())]
-        whole = np.concatenate(blocks, axis=1)
-        whole = whole - whole.mean(axis=0)
-        whole = whole / np.sqrt(np.mean(whole**2, axis=0))
-        self._R = whole.T @ whole / n
+        xp = namespace_of(like)
+        whole = xp.asarray(np.concatenate(blocks, axis=1), device=device_of(like))
+        whole = whole - xp.mean(whole, axis=0)
+        whole = whole / xp.sqrt(xp.mean(whole * whole, axis=0))
+        self._R = xp.matmul(xp.matrix_transpose(whole), whole) / n
         self._place = np.argsort(order)
-        self._anchor = np.zeros(1)
+        self._anchor = xp.zeros((1,), dtype=xp.float64, device=device_of(like))
         self.names_, self.n_samples_ = names, n
         return self
 
@@ -145,9 +150,10 @@ class DegenerateGaussian(ContinuousTest):
         inside = np.concatenate([self._slices[v] for v in given]) if given else np.empty(0, dtype=np.int64)
         outside = np.concatenate([self._slices[v] for v in variables])
         covariance, k = _residual_covariance(self._R, outside, inside)
-        starts = np.cumsum([0, *(len(self._slices[v]) for v in variables)])
-        place = {v: np.arange(starts[p], starts[p + 1]) for p, v in enumerate(variables)}
-        half = {v: _whitening(covariance[np.ix_(place[v], place[v])]) for v in variables}
+        starts = np.cumsum([0, *(len(self._slices[v]) for v in variables)]).tolist()
+        place = {v: slice(starts[p], starts[p + 1]) for p, v in enumerate(variables)}
+        half = {v: _whitening(covariance[place[v], place[v]]) for v in variables}
+        xp = namespace_of(covariance)
         for x, y in pairs:
             A, B = half[x], half[y]
             p, q = A.shape[0], B.shape[0]
@@ -158,9 +164,9 @@ class DegenerateGaussian(ContinuousTest):
             if factor <= 0:
                 yield math.nan, math.nan, float(p * q), Flag.TOO_FEW_ROWS
                 continue
-            cross = A @ covariance[np.ix_(place[x], place[y])] @ B.T
-            rho = np.minimum(np.linalg.svd(cross, compute_uv=False), 1.0 - 2.0**-53)
-            statistic = -factor * float(np.log1p(-(rho**2)).sum())
+            cross = xp.matmul(xp.matmul(A, covariance[place[x], place[y]]), xp.matrix_transpose(B))
+            rho = xp.clip(xp.linalg.svdvals(cross), None, 1.0 - 2.0**-53)
+            statistic = -factor * float(xp.sum(xp.log1p(-rho * rho)))
             dof = np.array([p * q])
             yield statistic, float(tail(np.array([statistic]), dof)[0]), float(p * q), Flag.OK
 
@@ -194,21 +200,29 @@ def _block(values: NDArray[Any], name: Hashable, kind: str) -> Floats:
     return numbers[:, None]
 
 
-def _residual_covariance(R: Floats, outside: NDArray[Any], inside: NDArray[Any]) -> tuple[Floats, int]:
+def _residual_covariance(R: Array, outside: NDArray[Any], inside: NDArray[Any]) -> tuple[Array, int]:
     """Return the covariance of some columns after regression on others, and the rank of the others."""
-    covariance: Floats = R[np.ix_(outside, outside)]
+    xp = namespace_of(R)
+    out = index_array(outside, R)
+    rows = xp.take(R, out, axis=0)
+    covariance = xp.take(rows, out, axis=1)
     if not len(inside):
         return covariance, 0
-    values, vectors = np.linalg.eigh(R[np.ix_(inside, inside)])
-    kept = values > _SMALLEST_VARIANCE * len(inside)
-    along = (vectors[:, kept].T @ R[np.ix_(inside, outside)]) / np.sqrt(values[kept])[:, None]
-    covariance = covariance - along.T @ along
-    return covariance, int(kept.sum())
+    within = index_array(inside, R)
+    values, vectors = xp.linalg.eigh(xp.take(xp.take(R, within, axis=0), within, axis=1))
+    lost = _n_lost(values, _SMALLEST_VARIANCE * len(inside))
+    along = xp.matmul(xp.take(rows, within, axis=1), vectors[:, lost:]) / xp.sqrt(values[lost:])
+    return covariance - xp.matmul(along, xp.matrix_transpose(along)), len(inside) - lost
 
 
-def _whitening(C: Floats) -> Floats:
+def _whitening(C: Array) -> Array:
     """Return W with W C W' = I, of shape (rank of C, m)."""
-    values, vectors = np.linalg.eigh(C)
-    kept = values > _SMALLEST_VARIANCE
-    whitening: Floats = vectors[:, kept].T / np.sqrt(values[kept])[:, None]
-    return whitening
+    xp = namespace_of(C)
+    values, vectors = xp.linalg.eigh(C)
+    lost = _n_lost(values, _SMALLEST_VARIANCE)
+    return xp.matrix_transpose(vectors[:, lost:] / xp.sqrt(values[lost:]))
+
+
+def _n_lost(values: Array, smallest: float) -> int:
+    """Return how many of the rising eigenvalues are not above `smallest`."""
+    return int(namespace_of(values).count_nonzero(values <= smallest))

@@ -164,7 +164,7 @@ class _DiscreteTest(CITest):
                 pvalue[which] = np.where(ok, tail(value, np.maximum(freedom, 1)), math.nan)
         if self.n_permutations:
             for q in np.flatnonzero(flag == Flag.OK).tolist():
-                pvalue[q] = self._permuted_pvalue(ends[q].tolist(), given[q].tolist(), statistic[q])
+                pvalue[q] = self._permuted_pvalue(ends[q].tolist(), given[q].tolist(), float(statistic[q]))
         xp, where = namespace_of(self._anchor), device_of(self._anchor)
         parts = [xp.asarray(part, device=where) for part in (statistic, pvalue, dof, flag)]
         return CITestBatch(*parts) if self.n_permutations else ChiSquareBatch(*parts)
@@ -280,32 +280,33 @@ class _DiscreteTest(CITest):
 
     def _permuted_pvalue(self, ends: list[int], given: list[int], observed: float) -> float:
         """Return the share of permutations of x within the strata with a statistic at least as large."""
-        codes, weights = to_numpy(self._codes), self._weights
-        if weights is not None:  # the rows that were collapsed take part one by one
-            codes = np.repeat(codes, to_numpy(weights).astype(np.int64), axis=1)
+        xp, where = namespace_of(self._codes), device_of(self._codes)
+        codes = self._codes
+        if self._weights is not None:  # the rows that were collapsed take part one by one
+            codes = xp.repeat(codes, xp.astype(self._weights, xp.int64), axis=1)
         largest = max(64, codes.shape[1] // 4)
         stratum, n_strata = stratum_codes(codes, self._cards, given, largest, missing=self._has_missing)
-        x, y = codes[ends]
-        kept = (stratum >= 0) & (x >= 0) & (y >= 0)
-        stratum, x, y = stratum[kept], x[kept], y[kept]
+        x, y = (codes[end, :] for end in ends)
+        kept = xp.nonzero((stratum >= 0) & (x >= 0) & (y >= 0))[0]
+        order = xp.take(kept, xp.argsort(xp.take(stratum, kept, axis=0), stable=True), axis=0)
+        stratum, x, y = (xp.take(part, order, axis=0) for part in (stratum, x, y))
         keys = ("permutation", *(self._names[v] for v in (*ends, *given)))
         rng = keyed_generator(self._seed, *keys)
         cx, cy = (self._cards[v] for v in ends)
-        order = np.argsort(stratum, kind="stable")
-        stratum, x, y = stratum[order], x[order], y[order]
+        n, cells = order.shape[0], n_strata * cx * cy
         left, exceeding = self.n_permutations, 0
         while left:
-            b = min(left, max(1, _CODES_IN_FLIGHT // len(x)))
+            b = min(left, max(1, _CODES_IN_FLIGHT // n))
             # Sorted by stratum and then by chance, the places of a stratum are its own.
-            shuffled = np.argsort(stratum + rng.random((b, len(x))), axis=1)
-            flat = (stratum * cx + x[shuffled]) * cy + y
-            flat += np.arange(b)[:, None] * (n_strata * cx * cy)
-            cells = count(flat.reshape(-1), b * n_strata * cx * cy, None).reshape(b, n_strata, cx, cy)
-            like = namespace_of(self._anchor).asarray(cells, device=device_of(self._anchor))
-            exceeding += int((to_numpy(self._statistic(Tables(like))) >= observed).sum())
+            chance = xp.asarray(rng.random((b, n)), device=where)
+            shuffled = xp.argsort(xp.astype(stratum, xp.float64) + chance, axis=1, stable=False)
+            moved = xp.reshape(xp.take(x, xp.reshape(shuffled, (-1,)), axis=0), (b, n))
+            flat = (stratum * cx + moved) * cy + y
+            flat = flat + xp.arange(b, dtype=xp.int64, device=where)[:, None] * cells
+            found = xp.reshape(count(xp.reshape(flat, (-1,)), b * cells, None), (b, n_strata, cx, cy))
+            exceeding += int(xp.count_nonzero(self._statistic(Tables(found)) >= observed))
             left -= b
-        p = (1 + exceeding) / (1 + self.n_permutations)
-        return float(p)
+        return (1 + exceeding) / (1 + self.n_permutations)
 
 
 class GSquare(_DiscreteTest):

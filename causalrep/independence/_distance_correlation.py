@@ -30,18 +30,15 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import scipy.special
-from numpy.typing import NDArray
+from array_api_compat import device as device_of
 
-from causalrep.independence._arrays import to_numpy
+from causalrep.independence._arrays import Array, index_array, namespace_of
 from causalrep.independence._base import Flag
 from causalrep.independence._continuous import Answer, ContinuousTest, Key
 from causalrep.utils import DataError, as_seed, keyed_generator
 
 __all__ = ["DistanceCorrelation"]
-
-Floats = NDArray[np.float64]
 
 
 class DistanceCorrelation(ContinuousTest):
@@ -74,7 +71,7 @@ class DistanceCorrelation(ContinuousTest):
     -----
     The statistic is the unbiased :math:`R_n` of Szekely and Rizzo (2014). The p-value
     :math:`P(\chi^2_1 \ge n R_n + 1)` is valid for levels up to 0.086 and many rows, whatever the laws
-    (Shen et al. 2022). Permutations are exact. O(n log^2 n) in time, O(n) in memory, computed in main memory.
+    (Shen et al. 2022). Permutations are exact. O(n log^2 n) in time, O(n) in memory.
 
     Examples
     --------
@@ -92,8 +89,7 @@ class DistanceCorrelation(ContinuousTest):
 
     def _prepare(self) -> None:
         self._seed = as_seed(self.random_state) if self.n_permutations else 0
-        self._values = [to_numpy(column) for column in self._columns]
-        self._sums: dict[int, Floats] = {}
+        self._sums: dict[int, Array] = {}
         self._spread: dict[int, float] = {}
 
     @property
@@ -109,53 +105,55 @@ class DistanceCorrelation(ContinuousTest):
             )
         for x, y in pairs:
             scale = math.sqrt(self._variance(x) * self._variance(y))
-            observed = self._covariance(x, y, self._values[y], self._row_sums(y)) / scale
+            observed = self._covariance(x, y, self._columns[y], self._row_sums(y)) / scale
             p = float(scipy.special.chdtrc(1, max(self.n_samples_ * observed + 1.0, 0.0)))
             if self.n_permutations:
                 p = self._permuted(x, y, observed * scale)
             yield observed, p, 1.0, Flag.OK
 
     def _permuted(self, x: int, y: int, observed: float) -> float:
+        xp = namespace_of(self._anchor)
         rng = keyed_generator(self._seed, "permutation", self._names[x], self._names[y])
         exceeding = 0
         for _ in range(self.n_permutations):
-            order = rng.permutation(self.n_samples_)
-            moved = self._covariance(x, y, self._values[y][order], self._row_sums(y)[order])
+            order = index_array(rng.permutation(self.n_samples_), self._anchor)
+            values, sums = (xp.take(part, order, axis=0) for part in (self._columns[y], self._row_sums(y)))
+            moved = self._covariance(x, y, values, sums)
             exceeding += moved >= observed
         return (1 + exceeding) / (1 + self.n_permutations)
 
     def _variance(self, v: int) -> float:
         if v not in self._spread:
-            self._spread[v] = self._covariance(v, v, self._values[v], self._row_sums(v))
+            self._spread[v] = self._covariance(v, v, self._columns[v], self._row_sums(v))
         return self._spread[v]
 
-    def _row_sums(self, v: int) -> Floats:
+    def _row_sums(self, v: int) -> Array:
         if v not in self._sums:
-            self._sums[v] = distance_sums(self._values[v])
+            self._sums[v] = distance_sums(self._columns[v])
         return self._sums[v]
 
-    def _covariance(self, x: int, y: int, values: Floats, sums: Floats) -> float:
+    def _covariance(self, x: int, y: int, values: Array, sums: Array) -> float:
         """Return the unbiased squared distance covariance of column x and of `values` with these row sums."""
-        n, other = self.n_samples_, self._row_sums(x)
-        cross = distance_products(self._values[x], values) / (n * (n - 3.0))
-        rows = 2.0 * float(other @ sums) / (n * (n - 2.0) * (n - 3.0))
-        whole = float(other.sum()) * float(self._row_sums(y).sum())
+        xp, n, other = namespace_of(sums), self.n_samples_, self._row_sums(x)
+        cross = distance_products(self._columns[x], values) / (n * (n - 3.0))
+        rows = 2.0 * float(xp.vecdot(other, sums)) / (n * (n - 2.0) * (n - 3.0))
+        whole = float(xp.sum(other)) * float(xp.sum(self._row_sums(y)))
         return cross - rows + whole / (n * (n - 1.0) * (n - 2.0) * (n - 3.0))
 
 
-def distance_sums(x: Floats) -> Floats:
+def distance_sums(x: Array) -> Array:
     """Return for each i the sum over j of ``|x_i - x_j|``."""
-    n = len(x)
-    order = np.argsort(x, kind="stable")
-    ordered = x[order]
-    before = np.concatenate([[0.0], np.cumsum(ordered)[:-1]])
-    place = np.arange(n)
-    found = np.empty(n)
-    found[order] = ordered * (2 * place - n) + ordered.sum() - 2.0 * before
-    return found
+    xp = namespace_of(x)
+    n = x.shape[0]
+    order = xp.argsort(x, stable=True)
+    ordered = xp.take(x, order, axis=0)
+    place = xp.arange(n, dtype=xp.float64, device=device_of(x))
+    before = xp.cumulative_sum(ordered) - ordered
+    found = ordered * (2.0 * place - n) + xp.sum(ordered) - 2.0 * before
+    return xp.take(found, xp.argsort(order), axis=0)
 
 
-def distance_products(x: Floats, y: Floats) -> float:
+def distance_products(x: Array, y: Array) -> float:
     """Return the sum over all i and j of ``|x_i - x_j| |y_i - y_j|``.
 
     Notes
@@ -163,34 +161,37 @@ def distance_products(x: Floats, y: Floats) -> float:
     In the order of x, a row i and an earlier row j contribute ``(x_i - x_j)(y_i - y_j)`` if y_j is smaller
     and minus that otherwise; so twice the sum over the smaller ones, less the sum over all earlier ones.
     """
-    order = np.argsort(x, kind="stable")
-    x, y = x[order], y[order]
-    rank = np.empty(len(y), dtype=np.int64)
-    rank[np.argsort(y, kind="stable")] = np.arange(len(y))
-    columns = np.stack([np.ones_like(x), x, y, x * y])
-    smaller = _sums_of_smaller(rank, columns)
-    every = np.cumsum(columns, axis=1) - columns
-    n_rows, sum_x, sum_y, sum_xy = 2.0 * smaller - every
-    return 2.0 * float(np.sum(n_rows * x * y - x * sum_y - y * sum_x + sum_xy))
+    xp = namespace_of(x)
+    order = xp.argsort(x, stable=True)
+    x, y = xp.take(x, order, axis=0), xp.take(y, order, axis=0)
+    columns = xp.stack([xp.ones_like(x), x, y, x * y])
+    rank = xp.argsort(xp.argsort(y, stable=True))
+    every = xp.cumulative_sum(columns, axis=1) - columns
+    (_, x, y, _), sums = _with_sums_of_smaller(rank, columns, -every)
+    n_rows, sum_x, sum_y, sum_xy = (sums[k, :] for k in range(4))
+    return 2.0 * float(xp.sum(n_rows * x * y - x * sum_y - y * sum_x + sum_xy))
 
 
-def _sums_of_smaller(rank: NDArray[np.int64], columns: Floats) -> Floats:
-    """Return for each row the sums of `columns` over the earlier rows of smaller rank.
+def _with_sums_of_smaller(rank: Array, columns: Array, found: Array) -> tuple[list[Array], Array]:
+    """Return `columns`, and `found` plus twice the sums of `columns` over the earlier rows of smaller rank.
 
-    Bottom-up merging: at each level every right half of a block gets the sums of the left half beside it.
+    Both come in the order of `rank`. Bottom-up merging: at each level every right half of a block gets the
+    sums of the left half beside it. All arrays are kept in the order that is reached, so nothing is ever
+    written to scattered places.
     """
-    n = len(rank)
-    found = np.zeros_like(columns)
-    position = np.arange(n)
+    xp = namespace_of(columns)
+    n = rank.shape[0]
+    position = xp.arange(n, device=device_of(rank))
     width = 1
     while width < n:
         block = position // (2 * width)
-        order = np.argsort(block * n + rank)
-        left = (order // width) % 2 == 0
-        sums = np.cumsum(np.where(left, columns[:, order], 0.0), axis=1)
-        starts = np.flatnonzero(np.diff(block[order], prepend=-1))
-        before = np.concatenate([np.zeros((len(columns), 1)), sums[:, starts[1:] - 1]], axis=1)
-        within = sums - before[:, block[order]]
-        found[:, order[~left]] += within[:, ~left]
+        order = xp.argsort(block * n + rank, stable=True)  # two rising runs in each block
+        rank = xp.take(rank, order, axis=0)
+        columns, found = (xp.take(part, order, axis=1) for part in (columns, found))
+        left = ((order // width) % 2 == 0)[None, :]
+        nothing = xp.zeros_like(columns)
+        sums = xp.cumulative_sum(xp.where(left, columns, nothing), axis=1, include_initial=True)
+        within = sums[:, :n] - xp.take(sums, block * (2 * width), axis=1)
+        found = found + 2.0 * xp.where(left, nothing, within)
         width *= 2
-    return found
+    return [columns[k, :] for k in range(4)], found

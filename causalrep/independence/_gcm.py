@@ -30,11 +30,11 @@ import scipy.special
 from array_api_compat import device as device_of
 from numpy.typing import NDArray
 
-from causalrep.independence._arrays import namespace_of, to_numpy
+from causalrep.independence._arrays import Array, index_array, namespace_of, refuse_accelerator, to_numpy
 from causalrep.independence._base import Flag
 from causalrep.independence._continuous import Answer, ContinuousTest, Key
 from causalrep.independence._gram import centred, gaussian_factor, typical_distance
-from causalrep.independence._ridge import loo_residuals, principal_axes
+from causalrep.independence._ridge import loo_residuals, principal_axes, squared_norm
 from causalrep.utils import DataError, as_seed, keyed_seed
 
 __all__ = ["GCM"]
@@ -78,6 +78,9 @@ class GCM(ContinuousTest):
         text, fewer than six rows.
     TypeError
         If `regressor` cannot be cloned, or has no ``fit`` and ``predict``.
+    DeviceError
+        In `fit`: for data on an accelerator with a `regressor`, since those of scikit-learn compute in main
+        memory. The default regression computes where the data are.
 
     Notes
     -----
@@ -118,6 +121,8 @@ class GCM(ContinuousTest):
         self.regressor, self.cv, self.n_weights, self.random_state = regressor, cv, n_weights, random_state
 
     def _prepare(self) -> None:
+        if self.regressor is not None:
+            refuse_accelerator(self._anchor, "GCM with a `regressor`", "scikit-learn regressors do")
         self._seed = as_seed(self.random_state)
         self._widths = [typical_distance(column) for column in self._columns]
         if self.cv is not None and self.cv > self.n_samples_:
@@ -126,23 +131,24 @@ class GCM(ContinuousTest):
     def _given(self, given: Key, pairs: list[tuple[int, int]]) -> Iterator[Answer]:
         variables = sorted({v for pair in pairs for v in pair})
         residuals = dict(zip(variables, self._residuals(variables, given), strict=True))
+        size = {v: squared_norm(left) / self.n_samples_ for v, left in residuals.items()}
         weights = self._weights(given)
         for x, y in pairs:
-            one, other = residuals[x], residuals[y]
-            if min(float(np.mean(one**2)), float(np.mean(other**2))) < _SMALLEST_VARIANCE:
+            if min(size[x], size[y]) < _SMALLEST_VARIANCE:
                 yield math.nan, math.nan, math.nan, Flag.SINGULAR
             else:
-                yield _answer(one * other, weights)
+                yield _answer(residuals[x] * residuals[y], weights)
 
-    def _residuals(self, variables: list[int], given: Key) -> list[NDArray[np.float64]]:
+    def _residuals(self, variables: list[int], given: Key) -> list[Array]:
         if not given:
-            return [to_numpy(self._columns[v]) for v in variables]
+            return [self._columns[v] for v in variables]
         if self.regressor is None:
             return self._kernel_residuals(variables, given)
+        xp, where = namespace_of(self._anchor), device_of(self._anchor)
         Z = np.column_stack([to_numpy(self._columns[v]) for v in given])
-        return [self._regressor_residuals(Z, v, given) for v in variables]
+        return [xp.asarray(self._regressor_residuals(Z, v, given), device=where) for v in variables]
 
-    def _kernel_residuals(self, variables: list[int], given: Key) -> list[NDArray[np.float64]]:
+    def _kernel_residuals(self, variables: list[int], given: Key) -> list[Array]:
         xp, where = namespace_of(self._anchor), device_of(self._anchor)
         spread = math.sqrt(len(given))
         U = xp.stack([self._columns[v] / (self._widths[v] * spread) for v in given], axis=1)
@@ -150,7 +156,7 @@ class GCM(ContinuousTest):
         G = xp.concat([centred(gaussian_factor(U, _MAX_RANK)[0]), U], axis=1)
         basis, values = principal_axes(G)
         penalties = xp.asarray(np.array(_PENALTIES), device=where)
-        return [to_numpy(loo_residuals(self._columns[v], basis, values, penalties)) for v in variables]
+        return [loo_residuals(self._columns[v], basis, values, penalties) for v in variables]
 
     def _regressor_residuals(self, Z: NDArray[Any], v: int, given: Key) -> NDArray[np.float64]:
         from sklearn.base import clone
@@ -169,28 +175,40 @@ class GCM(ContinuousTest):
             left[test] = y[test] - np.asarray(predicted, dtype=np.float64).reshape(-1)
         return left
 
-    def _weights(self, given: Key) -> NDArray[np.float64]:
+    def _weights(self, given: Key) -> Array:
         """Return the weight functions of the rows, shape (n, number of functions), the first constant."""
-        columns = [np.ones(self.n_samples_)]
-        shares = np.arange(1, self.n_weights + 1) / (self.n_weights + 1)
-        for v in given:
-            column = to_numpy(self._columns[v])
-            quantiles = np.unique(np.quantile(column, shares)) if self.n_weights else ()
-            columns += [np.where(column > quantile, 1.0, -1.0) for quantile in quantiles]
-        return np.column_stack(columns)
+        xp = namespace_of(self._anchor)
+        columns = [xp.ones_like(self._columns[0])]
+        for v in given if self.n_weights else ():
+            cuts = xp.unique_values(_quantiles(self._columns[v], self.n_weights))
+            for k in range(cuts.shape[0]):
+                columns.append(xp.where(self._columns[v] > cuts[k], columns[0], -columns[0]))
+        return xp.stack(columns, axis=1)
 
 
-def _answer(products: NDArray[np.float64], weights: NDArray[np.float64]) -> Answer:
-    n = len(products)
+def _quantiles(column: Array, count: int) -> Array:
+    """Return the values at which `count` equal steps cut the sorted column, interpolated linearly."""
+    xp = namespace_of(column)
+    places = np.arange(1, count + 1) / (count + 1) * (column.shape[0] - 1)
+    below = places.astype(np.int64)
+    ordered = xp.sort(column)
+    low, high = (xp.take(ordered, index_array(below + step, column), axis=0) for step in (0, 1))
+    return low + (high - low) * xp.asarray(places - below, device=device_of(column))
+
+
+def _answer(products: Array, weights: Array) -> Answer:
+    xp, n = namespace_of(products), products.shape[0]
     if weights.shape[1] == 1:
-        deviation = float(products.std())
+        mean = float(xp.mean(products))
+        deviation = math.sqrt(squared_norm(products - mean) / n)
         if deviation <= _SMALLEST_VARIANCE:
             return math.nan, math.nan, math.nan, Flag.SINGULAR
-        z = math.sqrt(n) * float(products.mean()) / deviation
+        z = math.sqrt(n) * mean / deviation
         return z, float(scipy.special.erfc(abs(z) / math.sqrt(2.0))), math.inf, Flag.OK
     weighted = weights * products[:, None]
-    total = weighted.sum(axis=0)
-    values, vectors = np.linalg.eigh(weighted.T @ weighted)
+    total = xp.sum(weighted, axis=0)
+    values, vectors = xp.linalg.eigh(xp.matmul(xp.matrix_transpose(weighted), weighted))
     kept = values > _SMALLEST_VARIANCE * values[-1]  # two quantiles may cut the rows alike
-    statistic = float(np.sum((vectors[:, kept].T @ total) ** 2 / values[kept]))
-    return statistic, float(scipy.special.chdtrc(int(kept.sum()), statistic)), float(kept.sum()), Flag.OK
+    along = xp.matmul(total, vectors) ** 2 / xp.where(kept, values, xp.ones_like(values))
+    statistic, dof = float(xp.sum(xp.where(kept, along, xp.zeros_like(along)))), int(xp.count_nonzero(kept))
+    return statistic, float(scipy.special.chdtrc(dof, statistic)), float(dof), Flag.OK

@@ -45,9 +45,8 @@ def gaussian_factor(U: Array, max_rank: int) -> tuple[Array, bool]:
     along = xp.matrix_transpose(U)
     half = 0.5 * xp.sum(U * U, axis=1)
     left = xp.ones((n,), dtype=xp.float64, device=where)
-    rows = xp.zeros(
-        (min(most, _BLOCK), n), dtype=xp.float64, device=where
-    )  # G', so that a column is in one piece
+    # Held as G', so that each column of G is one piece of memory.
+    rows = xp.zeros((min(most, _BLOCK), n), dtype=xp.float64, device=where)
     m, complete = 0, False
     while m < most and not complete:
         if m == rows.shape[0]:

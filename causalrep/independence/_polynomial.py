@@ -47,7 +47,14 @@ import numpy as np
 from array_api_compat import device as device_of
 from numpy.typing import NDArray
 
-from causalrep.independence._arrays import Array, canonical_order, named_matrix, namespace_of, to_numpy
+from causalrep.independence._arrays import (
+    Array,
+    canonical_order,
+    named_matrix,
+    namespace_of,
+    refuse_accelerator,
+    to_numpy,
+)
 from causalrep.independence._base import CITest, CITestBatch, Flag
 from causalrep.independence._chi_square import ChiSquareBatch, minus_log_pvalue, tail
 from causalrep.independence._correlation import (
@@ -93,6 +100,9 @@ class PolynomialGCM(CITest):
     DataError
         If `degree` is not a positive integer, or `given_degree` not an integer of at least `degree`. In
         `fit`: for missing, infinite or complex values, constant columns, text, fewer than four rows.
+    DeviceError
+        In `fit`: for data on an accelerator. The test computes in main memory, by SciPy's ranks and
+        quantiles, and answers in the library of the data.
 
     Notes
     -----
@@ -112,8 +122,8 @@ class PolynomialGCM(CITest):
     different values gets no degree above v - 1, which loses nothing. A question about a column that S
     determines is flagged ``Flag.SINGULAR``.
 
-    It computes in main memory, in NumPy, and answers in the library of the data. For n rows and t terms a
-    conditioning set costs O(n t^2), and a pair given it O(n t). Questions are grouped by conditioning set.
+    For n rows and t terms a conditioning set costs O(n t^2), and a pair given it O(n t). Questions are
+    grouped by conditioning set.
 
     Examples
     --------
@@ -149,6 +159,7 @@ class PolynomialGCM(CITest):
             The test itself.
         """
         matrix, names = named_matrix(X)
+        refuse_accelerator(matrix, "PolynomialGCM", "its ranks, scores and expansions are those of SciPy")
         n, d = matrix.shape
         if d == 0:
             raise DataError(f"`X` has 0 feature(s) (shape=({n}, 0)) while a minimum of 1 is required.")

@@ -2,7 +2,6 @@
 
 import warnings
 
-import array_api_strict
 import numpy as np
 import pytest
 import torch
@@ -10,21 +9,6 @@ import torch
 from causalrep.independence import CITestWarning, FisherZ
 from causalrep.independence._arrays import erfc, log_erfc, named_matrix, to_numpy
 from causalrep.utils import DataError
-
-LIBRARIES = {
-    "array_api_strict": array_api_strict.asarray,
-    "torch": torch.asarray,
-    "cuda": lambda values: torch.asarray(values, device="cuda"),
-}
-
-
-@pytest.fixture(
-    params=[pytest.param(name, marks=pytest.mark.gpu if name == "cuda" else ()) for name in LIBRARIES]
-)
-def as_array(request):
-    if request.param == "cuda" and not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
-    return LIBRARIES[request.param]
 
 
 def data(n=200, d=7):
