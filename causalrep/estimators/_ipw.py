@@ -16,7 +16,7 @@ from causalrep.estimators._data import Sample
 from causalrep.estimators._learners import fit_model, predict_model
 from causalrep.estimators._scores import LinearScore, arm_weights, pseudo_score, with_intercept
 
-__all__ = ["IPW"]
+__all__ = ["IPW", "weight_slopes"]
 
 Array = NDArray[np.float64]
 
@@ -126,7 +126,7 @@ class IPW(AdjustingEstimator):
         w0, w1 = arm_weights(estimand, e)
         parts = []
         for weight, slope in zip(
-            ((1 - sample.t) * w0, sample.t * w1), _weight_slopes(estimand, sample.t, e), strict=True
+            ((1 - sample.t) * w0, sample.t * w1), weight_slopes(estimand, sample.t, e), strict=True
         ):
             scale = np.mean(sample.weight * weight)
             mean = np.mean(sample.weight * weight * sample.y) / scale
@@ -146,7 +146,7 @@ class IPW(AdjustingEstimator):
         return np.asarray((sample.t - e) * (design @ (np.linalg.pinv(information) @ gradient)))
 
 
-def _weight_slopes(estimand: str, t: Array, e: Array) -> tuple[Array, Array]:
+def weight_slopes(estimand: str, t: Array, e: Array) -> tuple[Array, Array]:
     """Return the derivatives of the weights of both arms by the log-odds of the propensity."""
     odds, against, product = e / (1 - e), (1 - e) / e, e * (1 - e)
     none = np.zeros_like(e)

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from causalrep.utils import DataError, PositivityWarning
 
-__all__ = ["Overlap", "OverlapWarning", "effective_size", "overlap_of", "standardised_differences"]
+__all__ = [
+    "Balance",
+    "Overlap",
+    "OverlapWarning",
+    "balance_of",
+    "crump_alpha",
+    "effective_size",
+    "overlap_of",
+    "standardised_differences",
+]
 
 Array = NDArray[np.float64]
 
@@ -22,40 +33,81 @@ class OverlapWarning(PositivityWarning):
     """Some rows are almost sure to be treated, or not to be."""
 
 
-@dataclass(frozen=True)
-class Overlap:
-    """How comparable the arms are.
+@dataclass(frozen=True, kw_only=True)
+class Balance:
+    """How comparable the weighted arms are.
 
     Parameters
     ----------
-    n_clipped : int
-        Rows whose propensity was moved to `min_propensity`.
-    min_propensity : float
-        The limit; 1 less it is the other one.
-    lowest, highest : float
-        Range of the propensities before that.
     effective_size : tuple of float
         Number of independent rows that the weighted control and treated rows are worth.
     largest_weight : float
         Share of the largest weight in the sum of the weights of its arm.
     difference_before, difference_after : array of shape (n_covariates,)
         Standardised mean differences without and with weights; above 0.1 the arms differ.
+    names : tuple of hashable
+        Names of the covariates.
+    treated : array of shape (n,), bool
+        Who was treated.
+    weight : array of shape (n,)
+        Weights of the rows.
+    messages : tuple of str
+        What there is to warn of.
+    """
+
+    effective_size: tuple[float, float]
+    largest_weight: float
+    difference_before: Array
+    difference_after: Array
+    names: tuple[Hashable, ...] = field(repr=False)
+    treated: NDArray[np.bool_] = field(repr=False)
+    weight: Array = field(repr=False)
+    messages: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overlap(Balance):
+    """How comparable the arms are, by the probability of treatment given the covariates.
+
+    Parameters
+    ----------
+    effective_size : tuple of float
+        Number of independent rows that the weighted control and treated rows are worth.
+    largest_weight : float
+        Share of the largest weight in the sum of the weights of its arm.
+    difference_before, difference_after : array of shape (n_covariates,)
+        Standardised mean differences without and with weights; above 0.1 the arms differ.
+    names : tuple of hashable
+        Names of the covariates.
+    treated : array of shape (n,), bool
+        Who was treated.
+    weight : array of shape (n,)
+        Weights of the rows: the inverse of the probability of the arm that they are in.
+    n_clipped : int
+        Rows whose propensity was moved to `min_propensity`.
+    min_propensity : float
+        The limit; 1 less it is the other one.
+    lowest, highest : float
+        Range of the propensities before that.
+    propensity : array of shape (n,)
+        The propensities before that.
+    crump_alpha : float
+        The average effect is estimated most precisely on the rows with propensities between this and 1
+        less this (Crump et al., "Dealing with limited overlap in estimation of average treatment effects",
+        Biometrika 96, 2009, equation 7).
+    share_trimmed : float
+        Share of the rows that are outside of these limits.
+    messages : tuple of str
+        What there is to warn of.
     """
 
     n_clipped: int
     min_propensity: float
     lowest: float
     highest: float
-    effective_size: tuple[float, float]
-    largest_weight: float
-    difference_before: Array
-    difference_after: Array
-    _messages: tuple[str, ...] = ()
-
-    @property
-    def messages(self) -> tuple[str, ...]:
-        """What there is to warn of."""
-        return self._messages
+    propensity: Array = field(repr=False)
+    crump_alpha: float
+    share_trimmed: float
 
 
 def effective_size(weight: Array) -> float:
@@ -75,39 +127,69 @@ def standardised_differences(W: Array, t: Array, weight: Array) -> Array:
     return np.asarray(np.divide(means[0] - means[1], spread, out=np.zeros(W.shape[1]), where=spread > 0))
 
 
-def overlap_of(raw: Array, t: Array, W: Array, weight: Array, min_propensity: float) -> tuple[Array, Overlap]:
-    """Return propensities within the limits, with diagnostics; warn where the arms hardly overlap."""
-    if not 0 < min_propensity < 0.5:
-        raise DataError(f"`min_propensity` must be in (0, 0.5), got {min_propensity}")
-    e = np.clip(raw, min_propensity, 1 - min_propensity)
-    n_clipped = int(np.sum(e != raw))
-    inverse = weight * np.where(t == 1, 1 / e, 1 / (1 - e))
-    arms = (inverse[t == 0], inverse[t == 1])
+def balance_of(
+    weight: Array, base: Array, t: Array, W: Array, names: tuple[Hashable, ...] = ()
+) -> dict[str, Any]:
+    """Return the fields of `Balance` of rows with these weights, and `base` weights before."""
+    arms = weight[t == 0], weight[t == 1]
     sizes = (effective_size(arms[0]), effective_size(arms[1]))
     shares = [float(w.max() / w.sum()) for w in arms]
     messages = []
-    if n_clipped:
-        messages.append(
-            f"{n_clipped} of {len(t)} propensities are outside [{min_propensity}, {1 - min_propensity}] and "
-            f"were moved there; the weighted arms are worth {sizes[0]:.1f} (control) and {sizes[1]:.1f} "
-            "(treated) rows. The effect for them rests on the outcome model alone; `ato()` leaves them out"
-        )
     for name, w, size, share in zip(("control", "treated"), arms, sizes, shares, strict=True):
         if size < _LEAST_SHARE * len(w) or share > max(_LARGEST_WEIGHT, 20 / len(w)):
             messages.append(
                 f"the {len(w)} {name} rows are worth {size:.1f} when weighted, and one of them carries "
                 f"{share:.0%} of the weight"
             )
-    for text in messages:
+    return {
+        "effective_size": sizes,
+        "largest_weight": max(shares),
+        "difference_before": standardised_differences(W, t, base),
+        "difference_after": standardised_differences(W, t, weight),
+        "names": names or tuple(range(W.shape[1])),
+        "treated": t == 1,
+        "weight": weight,
+        "messages": tuple(messages),
+    }
+
+
+def crump_alpha(e: Array) -> float:
+    """Return the limit of the propensities within which the average effect is estimated most precisely."""
+    spread = np.sort(1 / np.clip(e * (1 - e), 1e-12, None))
+    doubled = 2 * np.cumsum(spread) / np.arange(1, len(spread) + 1)
+    if spread[-1] <= doubled[-1]:
+        return 0.0
+    first = int(np.argmax((spread[:-1] <= doubled[:-1]) & (doubled[:-1] < spread[1:])))
+    return float(0.5 - np.sqrt(max(0.25 - 1 / doubled[first], 0.0)))
+
+
+def overlap_of(
+    raw: Array, t: Array, W: Array, weight: Array, min_propensity: float, names: tuple[Hashable, ...] = ()
+) -> tuple[Array, Overlap]:
+    """Return propensities within the limits, with diagnostics; warn where the arms hardly overlap."""
+    if not 0 < min_propensity < 0.5:
+        raise DataError(f"`min_propensity` must be in (0, 0.5), got {min_propensity}")
+    e = np.clip(raw, min_propensity, 1 - min_propensity)
+    n_clipped = int(np.sum(e != raw))
+    fields = balance_of(weight * np.where(t == 1, 1 / e, 1 / (1 - e)), weight, t, W, names)
+    if n_clipped:
+        control, treated = fields["effective_size"]
+        clipped = (
+            f"{n_clipped} of {len(t)} propensities are outside [{min_propensity}, {1 - min_propensity}] and "
+            f"were moved there; the weighted arms are worth {control:.1f} (control) and {treated:.1f} "
+            "(treated) rows. The effect for them rests on the outcome model alone; `ato()` leaves them out"
+        )
+        fields["messages"] = (clipped, *fields["messages"])
+    for text in fields["messages"]:
         warnings.warn(OverlapWarning(text), stacklevel=4)
+    alpha = crump_alpha(raw)
     return e, Overlap(
         n_clipped=n_clipped,
         min_propensity=min_propensity,
         lowest=float(raw.min()),
         highest=float(raw.max()),
-        effective_size=sizes,
-        largest_weight=max(shares),
-        difference_before=standardised_differences(W, t, weight),
-        difference_after=standardised_differences(W, t, inverse),
-        _messages=tuple(messages),
+        propensity=raw,
+        crump_alpha=alpha,
+        share_trimmed=float(np.average((raw < alpha) | (raw > 1 - alpha), weights=weight)),
+        **fields,
     )

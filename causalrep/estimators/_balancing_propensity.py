@@ -1,0 +1,302 @@
+"""Weights from propensities that are fitted to balance: overlap weights, CBPS."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from scipy.optimize import least_squares
+from scipy.special import expit
+
+from causalrep.estimators._calibration import newton
+from causalrep.estimators._ipw import weight_slopes
+from causalrep.estimators._scores import arm_weights, pseudo_score
+from causalrep.estimators._weighting import Weighted, WeightingEstimator
+from causalrep.utils import PositivityError
+
+__all__ = ["CBPS", "OverlapWeights", "logistic"]
+
+Array = NDArray[np.float64]
+
+_LARGEST = 500.0
+"""Log-odds beyond this are tried only on the way to infinity, where the arms do not overlap."""
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """Propensities, and the influence function of their coefficients, of shape (n, n_columns)."""
+
+    e: Array
+    influence: Array
+
+
+def logistic(u: Array, t: Array) -> tuple[Array, Array, Array]:
+    """Return the loss of logistic regression with its first two derivatives."""
+    e = expit(u)
+    return np.logaddexp(0, u) - t * u, e - t, e * (1 - e)
+
+
+def _tailored(estimand: str, u: Array, t: Array) -> tuple[Array, Array, Array]:
+    """Return the convex loss whose gradient is the imbalance of the weighted arms (Zhao 2019, table 1)."""
+    u = np.clip(u, -_LARGEST, _LARGEST)
+    up, down = np.exp(u), np.exp(-u)
+    if estimand == "att":
+        return (1 - t) * up - t * u, (1 - t) * up - t, (1 - t) * up
+    if estimand == "atc":
+        return t * down + (1 - t) * u, (1 - t) - t * down, t * down
+    slope = (1 - t) * (1 + up) - t * (1 + down)
+    return t * (down - u) + (1 - t) * (up + u), slope, t * down + (1 - t) * up
+
+
+class _ByPropensity(WeightingEstimator):
+    """Base: normalised inverse-propensity weights, with the variance of the fitted coefficients."""
+
+    @abstractmethod
+    def _propensity(self, estimand: str) -> _Fitted:
+        """Fit the propensities for an estimand."""
+
+    def _fitted_by(self, loss: str) -> _Fitted:
+        """Return propensities at the minimum of a convex loss."""
+        sample, design = self._sample, self._features
+
+        def weighted(u: Array) -> tuple[Array, Array, Array]:
+            parts = logistic(u, sample.t) if loss == "logistic" else _tailored(loss, u, sample.t)
+            value, slope, curvature = (sample.weight * part for part in parts)
+            return value, slope, curvature
+
+        b = newton(design, weighted, np.zeros(design.shape[1]), len(sample.t))
+        if b is None:
+            raise PositivityError(
+                "there is no overlap: the covariates separate the arms, so that no finite propensities "
+                "balance them; StableWeights(tolerance=...) allows differences"
+            )
+        u = design @ b
+        _, slope, curvature = weighted(u)
+        information = design.T @ (design * curvature[:, None]) / len(u)
+        moments = design * (slope / sample.weight.clip(1e-300))[:, None]
+        return _Fitted(expit(u), -np.linalg.lstsq(information, moments.T, rcond=1e-12)[0].T)
+
+    def _weigh(self, estimand: str) -> Weighted:
+        sample, fitted = self._sample, self._propensity(estimand)
+        weights = arm_weights(estimand, fitted.e)
+        slopes = weight_slopes(estimand, sample.t, fitted.e)
+        means, parts, whole = [], [], np.zeros(len(sample.t))
+        for arm, by_odds, slope in zip((1 - sample.t, sample.t), weights, slopes, strict=True):
+            weight = arm * by_odds
+            scale = np.mean(sample.weight * weight)
+            mean = float(np.mean(sample.weight * weight * sample.y) / scale)
+            left = sample.y - mean
+            gradient = self._features.T @ (sample.weight * slope * left) / len(left)
+            parts.append((weight * left + fitted.influence @ gradient) / scale)
+            means.append(mean)
+            whole += sample.weight * weight / (scale * len(weight))
+        return Weighted(whole, pseudo_score(means[1] - means[0], parts[1] - parts[0]))
+
+
+class OverlapWeights(_ByPropensity):
+    """Estimate the average effect where the arms overlap, by the weights with the least variance.
+
+    Treated rows count by their probability of control and controls by that of treatment, so that nobody
+    weighs more than one. With a logistic propensity, fitted by maximum likelihood, the covariate means of
+    both arms are equal to rounding [1]_. It assumes that the covariates block all back-door paths and that
+    the model of the propensity is right.
+
+    Parameters
+    ----------
+    treatment : str or int, default=None
+        Name or position of the column of X that holds the treatment.
+    moments : int, default=1
+        Powers of each covariate in the model.
+    interactions : bool, default=False
+        Whether the model has products of two covariates.
+    treatment_type : {"auto", "binary", "continuous"}, default="auto"
+        See `AIPW`; a dose is partialled out by least squares.
+
+    Attributes
+    ----------
+    weights_ : array of shape (n_samples,)
+        Weights that sum to one in each arm.
+    balance_ : Balance
+        Balance, effective sample sizes and warnings.
+
+    Raises
+    ------
+    PositivityError
+        If the covariates separate the arms.
+
+    References
+    ----------
+    .. [1] F. Li, K. L. Morgan, A. M. Zaslavsky, "Balancing covariates via propensity score weighting",
+       Journal of the American Statistical Association 113, 2018, theorem 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from causalrep.estimators import OverlapWeights
+    >>> rng = np.random.default_rng(0)
+    >>> z = rng.normal(size=(500, 2))
+    >>> t = (rng.random(500) < 1 / (1 + np.exp(-3 * z[:, 0]))).astype(int)
+    >>> y = 2 * t + z[:, 0] + rng.normal(size=500)
+    >>> low, high = OverlapWeights().fit(z, y, treatment=t).ato().ci
+    >>> bool(low < 2 < high)
+    True
+    """
+
+    _estimands = ("ato",)
+
+    def __init__(
+        self,
+        treatment: str | int | None = None,
+        *,
+        moments: int = 1,
+        interactions: bool = False,
+        treatment_type: str = "auto",
+    ) -> None:
+        self.treatment = treatment
+        self.moments = moments
+        self.interactions = interactions
+        self.treatment_type = treatment_type
+
+    def _propensity(self, estimand: str) -> _Fitted:  # noqa: ARG002
+        return self._fitted_by("logistic")
+
+
+class CBPS(_ByPropensity):
+    """Estimate average effects with a logistic propensity that is fitted to balance the covariates.
+
+    Just-identified, the weighted arms have equal covariate means, to rounding. Over-identified, the
+    likelihood has a say too, and a test tells whether both agree [1]_. It assumes that the covariates block
+    all back-door paths and that the log-odds of the treatment are linear in them.
+
+    Parameters
+    ----------
+    treatment : str or int, default=None
+        Name or position of the column of X that holds the treatment.
+    estimand : {"ate", "att", "atc"}, default="ate"
+        The effect that `weights_` are for; the propensities for other effects are fitted when they are
+        asked for.
+    over_identified : bool, default=False
+        Whether the score of the likelihood joins the balance, by the generalised method of moments.
+    moments : int, default=1
+        Powers of each covariate in the model.
+    interactions : bool, default=False
+        Whether the model has products of two covariates.
+    treatment_type : {"auto", "binary", "continuous"}, default="auto"
+        See `AIPW`; a dose is partialled out by least squares.
+
+    Attributes
+    ----------
+    weights_ : array of shape (n_samples,)
+        Weights that sum to one in each arm.
+    balance_ : Balance
+        Balance, effective sample sizes and warnings.
+    overidentification_pvalue_ : float
+        Of the test that balance and likelihood agree on the propensities, where it is over-identified.
+
+    Raises
+    ------
+    PositivityError
+        If no propensities balance.
+
+    Notes
+    -----
+    The moments of balance are the gradient of a convex function [2]_, minimised by Newton's method. The
+    over-identified estimate takes the weights of the moments at that of the likelihood (two steps). The
+    influence function has the propensities as estimated.
+
+    References
+    ----------
+    .. [1] K. Imai, M. Ratkovic, "Covariate balancing propensity score", Journal of the Royal Statistical
+       Society B 76, 2014.
+    .. [2] Q. Zhao, "Covariate balancing propensity score by tailored loss functions", Annals of Statistics
+       47, 2019.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from causalrep.estimators import CBPS
+    >>> rng = np.random.default_rng(0)
+    >>> z = rng.normal(size=(500, 2))
+    >>> t = (rng.random(500) < 1 / (1 + np.exp(-z[:, 0]))).astype(int)
+    >>> y = 2 * t + z[:, 0] + rng.normal(size=500)
+    >>> low, high = CBPS().fit(z, y, treatment=t).ate().ci
+    >>> bool(low < 2 < high)
+    True
+    >>> CBPS(over_identified=True).fit(z, y, treatment=t).overidentification_pvalue_ > 0.01
+    True
+    """
+
+    _estimands = ("ate", "att", "atc")
+
+    def __init__(
+        self,
+        treatment: str | int | None = None,
+        *,
+        estimand: str = "ate",
+        over_identified: bool = False,
+        moments: int = 1,
+        interactions: bool = False,
+        treatment_type: str = "auto",
+    ) -> None:
+        self.treatment = treatment
+        self.estimand = estimand
+        self.over_identified = over_identified
+        self.moments = moments
+        self.interactions = interactions
+        self.treatment_type = treatment_type
+
+    def _propensity(self, estimand: str) -> _Fitted:
+        return self._gmm(estimand) if self.over_identified else self._fitted_by(estimand)
+
+    def _gmm(self, estimand: str) -> _Fitted:
+        """Return the two-step estimate from the moments of likelihood and balance, stacked."""
+        sample, design = self._sample, self._features
+        n, k = design.shape
+        weighted = design * sample.weight[:, None]
+        first = self._fitted_by("logistic").e
+        root = _root_inverse(_covariance(estimand, first, design, sample.weight))
+
+        def moments(b: Array) -> Array:
+            _, slope, _ = logistic(design @ b, sample.t)
+            _, balance, _ = _tailored(estimand, design @ b, sample.t)
+            return -np.concatenate([weighted.T @ slope, weighted.T @ balance]) / n
+
+        def jacobian(b: Array) -> Array:
+            _, _, curvature = logistic(design @ b, sample.t)
+            _, _, bend = _tailored(estimand, design @ b, sample.t)
+            blocks = [weighted.T @ (design * part[:, None]) for part in (curvature, bend)]
+            return -np.concatenate(blocks) / n
+
+        start = np.linalg.lstsq(design, np.log(first / (1 - first)), rcond=None)[0]
+        solved = least_squares(
+            lambda b: root @ moments(b), start, jac=lambda b: root @ jacobian(b), xtol=1e-12, ftol=1e-14
+        )
+        self.overidentification_pvalue_ = float(stats.chi2.sf(2 * n * solved.cost, k))
+        u = design @ solved.x
+        _, slope, _ = logistic(u, sample.t)
+        _, balance, _ = _tailored(estimand, u, sample.t)
+        each = -np.column_stack([design * slope[:, None], design * balance[:, None]])
+        moved = root @ jacobian(solved.x)
+        return _Fitted(expit(u), -each @ root.T @ np.linalg.pinv(moved).T)
+
+
+def _covariance(estimand: str, e: Array, design: Array, weight: Array) -> Array:
+    """Return the covariance of the moments given the covariates (Imai and Ratkovic 2014, section 2.3)."""
+    one = np.ones_like(e)
+    score, cross, balance = {
+        "ate": (e * (1 - e), one, 1 / (e * (1 - e))),
+        "att": (e * (1 - e), e, e / (1 - e)),
+        "atc": (e * (1 - e), 1 - e, (1 - e) / e),
+    }[estimand]
+    blocks = [design.T @ (design * (weight**2 * part)[:, None]) / len(e) for part in (score, cross, balance)]
+    return np.block([[blocks[0], blocks[1]], [blocks[1], blocks[2]]])
+
+
+def _root_inverse(matrix: Array) -> Array:
+    """Return R with R' R the pseudoinverse."""
+    values, vectors = np.linalg.eigh(matrix)
+    kept = values > 1e-10 * values[-1]
+    return np.asarray((vectors[:, kept] / np.sqrt(values[kept])).T)
