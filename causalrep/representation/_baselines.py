@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from causalrep.representation._causal_diffae import CausalDiffAE
+from causalrep.representation._guidance import Guidance, GuidanceLike, Terms
 from causalrep.representation._mechanisms import DecoderMechanism
 from causalrep.representation._model import CounterfactualImageModel
 from causalrep.representation._recipes import Recipe, make_recipe
@@ -101,9 +102,12 @@ class RegressionDecoder(CounterfactualImageModel):
     def _process(self, recipe: Recipe) -> Process | None:  # noqa: ARG002
         return None
 
-    def _image_mechanism(self, guidance: float) -> Mechanism:
-        if guidance != 1.0:
-            raise ValueError(f"a RegressionDecoder has no guidance, got `guidance` of {guidance:g}")
+    @staticmethod
+    def _check_guidance(guidance: Guidance, recipe: Recipe) -> None:  # noqa: ARG004
+        if not guidance.is_plain:
+            raise ValueError(f"a RegressionDecoder has no guidance, got `guidance` of {guidance.affected:g}")
+
+    def _image_mechanism(self, terms: Terms) -> Mechanism:  # noqa: ARG002
         return DecoderMechanism(
             self.network_, self.graph_.nodes, self.observed_codes_, carry_over=self.carry_over
         )
@@ -171,7 +175,7 @@ class ConditionalDiffusion(CausalDiffAE):
         batch_size: int | None = None,
         learning_rate: float | None = None,
         condition_dropout: float | None = None,
-        guidance: float = 1.0,
+        guidance: GuidanceLike = 1.0,
         device: str = "auto",
         precision: Literal["auto", "no", "bf16", "fp16"] = "auto",
         checkpoint: str | os.PathLike[str] | None = None,

@@ -231,7 +231,7 @@ class CausalDiffAE(CounterfactualImageModel):
 
 _OVERRIDES = (
     "objective", "denoiser", "conditioning", "slot_dim", "slot_mode", "mechanism", "nuisance_dim",
-    "nuisance_rate", "unlabelled", "align_weight", "kl_weight", "independence_weight", "slot_dropout", "condition_dropout", "abduction",
-    "solver", "solver_steps", "max_steps", "batch_size", "learning_rate", "gradient_accumulation",
-    "compile",
+    "nuisance_rate", "unlabelled", "align_weight", "kl_weight", "independence_weight", "slot_dropout",
+    "condition_dropout", "abduction", "solver", "solver_steps", "max_steps", "batch_size",
+    "learning_rate", "gradient_accumulation", "compile",
 )  # fmt: skip

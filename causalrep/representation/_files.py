@@ -20,13 +20,13 @@ __all__ = ["read_model", "write_model"]
 
 _FORMAT = "causalrep image model"
 _FORMAT_VERSION = 1
-_WEIGHTS, _DESCRIPTION = "model.safetensors", "model.json"
+_WEIGHTS, _DESCRIPTION, _CARD = "model.safetensors", "model.json", "README.md"
 
 
 def write_model(
-    folder: str | os.PathLike[str], description: dict[str, Any], tensors: dict[str, Tensor]
+    folder: str | os.PathLike[str], description: dict[str, Any], tensors: dict[str, Tensor], *, card: str
 ) -> None:
-    """Write a model to `folder`, replacing a model that stands there.
+    """Write a model and its card to `folder`, replacing a model that stands there.
 
     Raises
     ------
@@ -35,8 +35,6 @@ def write_model(
     """
     from safetensors.torch import save
 
-    import causalrep
-
     target = Path(folder)
     if target.exists() and not (target.is_dir() and (not any(target.iterdir()) or _is_model(target))):
         raise CheckpointError(f"{str(target)!r} exists and is not a saved model; it is left as it is")
@@ -44,13 +42,13 @@ def write_model(
     head = {
         "format": _FORMAT,
         "format_version": _FORMAT_VERSION,
-        "library_version": causalrep.__version__,
         "weights_blake2b": hashlib.blake2b(weights, digest_size=16).hexdigest(),
     }
     text = json.dumps({**head, **description}, indent=1)
     with atomic_directory(target) as temporary:
         (temporary / _WEIGHTS).write_bytes(weights)
         (temporary / _DESCRIPTION).write_text(text, encoding="utf-8")
+        (temporary / _CARD).write_text(card, encoding="utf-8")
 
 
 def read_model(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -73,7 +73,9 @@ def label_matrix(labels: Any, graph: DAG, n_images: int) -> NDArray[np.float64]:
     return matrix
 
 
-def do_values(do: Mapping[Hashable, Any], graph: DAG, n_rows: int) -> dict[Hashable, Tensor]:
+def do_values(
+    do: Mapping[Hashable, Any], graph: DAG, n_rows: int, *, what: str = "`do`"
+) -> dict[Hashable, Tensor]:
     """Return the values of an intervention as float64 tensors of shape (n_rows,), checked.
 
     Raises
@@ -86,21 +88,21 @@ def do_values(do: Mapping[Hashable, Any], graph: DAG, n_rows: int) -> dict[Hasha
     result: dict[Hashable, Tensor] = {}
     for node, given in do.items():
         if node not in graph.nodes:
-            raise UnknownNameError(node, graph.nodes, what="`do`")
+            raise UnknownNameError(node, graph.nodes, what=what)
         try:
             values = torch.from_numpy(np.array(given, dtype=np.float64))
         except (TypeError, ValueError):
             raise DataError(
-                f"`do` of {node!r} must be a number or an array of numbers, got {type(given).__name__}"
+                f"{what} of {node!r} must be a number or an array of numbers, got {type(given).__name__}"
             ) from None
         if values.ndim > 1 or (values.ndim == 1 and len(values) != n_rows):
             raise DataError(
-                f"`do` of {node!r} must be one number or one per image ({n_rows}), "
+                f"{what} of {node!r} must be one number or one per image ({n_rows}), "
                 f"got shape {tuple(values.shape)}"
             )
         if not torch.isfinite(values).all():
             raise DataError(
-                f"`do` of {node!r} must be finite, got {values[~torch.isfinite(values)][0].item()}"
+                f"{what} of {node!r} must be finite, got {values[~torch.isfinite(values)][0].item()}"
             )
         result[node] = values.expand(n_rows)
     return result

@@ -33,7 +33,7 @@ def load_model(folder: str | os.PathLike[str], *, device: str = "auto") -> Count
         If the folder is not a saved model, is damaged, or names an unknown class.
     """
     description, _ = read_model(folder)
-    name = description.get("model")
+    name = str(description.get("model"))
     if name not in MODELS:
         raise CheckpointError(f"{str(folder)!r} holds a model of unknown class {name!r}")
     return MODELS[name].load(folder, device=device)

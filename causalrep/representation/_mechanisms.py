@@ -7,16 +7,18 @@ counterfactuals are then the engine's.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Hashable, Mapping
-from typing import Any
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from causalrep.representation._guidance import Terms
 from causalrep.representation._network import ImageNetwork
 from causalrep.representation.modules import Condition
-from causalrep.representation.solvers import Process, Solver
+from causalrep.representation.solvers import Denoise, Process, Solver
 from causalrep.scm import Mechanism
 from causalrep.utils import keyed_torch_generator
 
@@ -83,6 +85,10 @@ class _ImageMechanism(Mechanism):
         """All label nodes."""
         return self._nodes
 
+    def drawn(self, seed: int) -> Self:  # noqa: ARG002
+        """Return the mechanism whose abduction, where it draws anything, draws from `seed`."""
+        return self
+
     def _condition(self, parents: Mapping[Hashable, Tensor], code: Tensor) -> Condition:
         return Condition.full(torch.stack([parents[name] for name in self._nodes], dim=1), code)
 
@@ -109,9 +115,9 @@ class ImageDiffusionMechanism(_ImageMechanism):
         How images were noised in training.
     solver : Solver
         How the ODE is solved, both ways.
-    guidance : float, default=1.0
-        Strength of the condition when predicting: 0 ignores the slots, 1 is the model, more
-        exaggerates. Abduction always uses 1.
+    terms : tuple of (float, tuple of bool), optional
+        Guidance when predicting: weights of predictions under some of the slots, which are made as one
+        batch; by default the model itself. Abduction is never guided.
     fresh_seed : int, optional
         If given, abduction draws the noise instead of inverting: the image itself is noised to the
         last level with noise of this seed. The published procedure, for comparison.
@@ -125,45 +131,53 @@ class ImageDiffusionMechanism(_ImageMechanism):
         *,
         process: Process,
         solver: Solver,
-        guidance: float = 1.0,
+        terms: Terms = (),
         fresh_seed: int | None = None,
     ) -> None:
         super().__init__(network, nodes, observed_codes)
         self._process = process
         self._solver = solver
-        self._guidance = guidance
+        self._terms = terms
         self._fresh_seed = fresh_seed
 
-    def _denoise(self, condition: Condition, guidance: float) -> Any:
-        network, process = self._network, self._process
+    def _denoise(self, condition: Condition, terms: Terms = ()) -> Denoise:
+        """Return the network under a condition, which is worked out once for all steps."""
+        image, process = self._network.image, self._process
+        weights = [weight for weight, _ in terms] or [1.0]
+        parts = [condition.showing(shown) for _, shown in terms] or [condition]
+        prepared = image.prepare(Condition.concatenate(parts))
+        n = len(parts)
 
-        def plain(x: Tensor, t: Tensor) -> Tensor:
-            return network.predict(x, process.network_time(t), condition)
+        def denoise(x: Tensor, t: Tensor) -> Tensor:
+            time = process.network_time(t)
+            if n == 1:
+                return weights[0] * image.run(x, time, prepared)
+            predictions = image.run(x.repeat(n, 1, 1, 1), time.repeat(n), prepared).chunk(n)
+            return torch.stack([w * p for w, p in zip(weights, predictions, strict=True)]).sum(0)
 
-        if guidance == 1.0:
-            return plain
-        both = condition.concatenate(condition.without_slots())
+        return denoise
 
-        def guided(x: Tensor, t: Tensor) -> Tensor:
-            time = process.network_time(torch.cat([t, t]))
-            given, null = network.predict(torch.cat([x, x]), time, both).chunk(2)
-            return null + guidance * (given - null)
-
-        return guided
+    def drawn(self, seed: int) -> Self:
+        """Return the mechanism whose fresh noise, where it is not abducted, is drawn from `seed`."""
+        other = copy.copy(self)
+        other._fresh_seed = None if self._fresh_seed is None else seed
+        return other
 
     def forward(self, parents: Mapping[Hashable, Tensor], noise: Mapping[str, Tensor]) -> Tensor:
         """Return images of shape (n, channels, size, size) in network units."""
-        denoise = self._denoise(self._condition(parents, noise["code"]), self._guidance)
+        denoise = self._denoise(self._condition(parents, noise["code"]), self._terms)
         state = noise["state"]
         if state.shape[1] < self._solver.n_states:  # drawn, not abducted: a solver with memory has none yet
             state = self._solver.start(self._process, denoise, state[:, 0])
         return self._solver.decode(self._process, denoise, state)
 
-    def abduct(self, parents: Mapping[Hashable, Tensor], value: Tensor) -> dict[str, Tensor]:
-        """Return the noise that gives the images `value` under these slots."""
-        code = self._network.code(value)
+    def abduct(
+        self, parents: Mapping[Hashable, Tensor], value: Tensor, code: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Return the noise that gives the images `value` under these slots, and this code if one is given."""
+        code = self._network.code(value) if code is None else code
         if self._fresh_seed is None:
-            denoise = self._denoise(self._condition(parents, code), 1.0)
+            denoise = self._denoise(self._condition(parents, code))
             return {"state": self._solver.encode(self._process, denoise, value), "code": code}
         generator = keyed_torch_generator(self._fresh_seed, "fresh noise")
         draw = torch.randn(value.shape, generator=generator).to(value)
@@ -215,9 +229,11 @@ class DecoderMechanism(_ImageMechanism):
         drawn = self._draw(parents, noise["code"])
         return drawn + noise["residual"] if "residual" in noise else drawn
 
-    def abduct(self, parents: Mapping[Hashable, Tensor], value: Tensor) -> dict[str, Tensor]:
-        """Return the code of the images `value` and, if carried over, the residual."""
-        code = self._network.code(value)
+    def abduct(
+        self, parents: Mapping[Hashable, Tensor], value: Tensor, code: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Return the code of the images `value` (or the one given) and, if carried over, the residual."""
+        code = self._network.code(value) if code is None else code
         if not self._carry_over:
             return {"code": code}
         return {"code": code, "residual": value - self._draw(parents, code)}

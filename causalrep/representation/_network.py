@@ -23,7 +23,7 @@ from causalrep.representation.modules import (
     UNet2DDenoiser,
 )
 
-__all__ = ["Architecture", "ImageNetwork", "Topology"]
+__all__ = ["Architecture", "ImageNetwork", "Topology", "divergence"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Architecture:
         Numbers per labelled node.
     nuisance_dim : int
         Numbers for what is not labelled.
+    nuisance_stochastic : bool
+        Whether the nuisance code is a Gaussian, whose rate can be measured and held.
     mechanism : {"additive", "affine"}
         Form of the causal layer.
     encodes : {"endogenous", "exogenous"}
@@ -69,6 +71,7 @@ class Architecture:
     use_time: bool = True
     slot_dim: int = 1
     nuisance_dim: int = 4
+    nuisance_stochastic: bool = False
     mechanism: Literal["additive", "affine"] = "additive"
     encodes: Literal["endogenous", "exogenous"] = "endogenous"
     stochastic: bool = False
@@ -144,7 +147,7 @@ class ImageNetwork(nn.Module):
             ImageEncoder(
                 shape.channels,
                 shape.size,
-                architecture.nuisance_dim,
+                architecture.nuisance_dim * (2 if architecture.nuisance_stochastic else 1),
                 width=architecture.nuisance_width,
                 hidden=64,
             )
@@ -200,12 +203,34 @@ class ImageNetwork(nn.Module):
         return self.layer(mean) if self.architecture.encodes == "exogenous" else mean
 
     def code(self, x: Tensor) -> Tensor:
-        """Return the nuisance code of standardised images, (n, nuisance_dim)."""
-        return x.new_zeros(len(x), 0) if self.nuisance is None else self.nuisance(x)
+        """Return the nuisance code of standardised images, (n, nuisance_dim): its mean, if it has a law."""
+        return self.code_law(x)[0]
+
+    def code_law(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return mean and variance (None if it is a point) of the nuisance code, each (n, nuisance_dim)."""
+        if self.nuisance is None:
+            return x.new_zeros(len(x), 0), None
+        out = self.nuisance(x)
+        if not self.architecture.nuisance_stochastic:
+            return out, None
+        mean, log_variance = out.chunk(2, dim=-1)
+        return mean, (8.0 * torch.tanh(log_variance / 8.0)).exp()  # bounded: neither end overflows
+
+    def code_rate(self, x: Tensor) -> Tensor:
+        """Return the rate of the nuisance code, its divergence from N(0, I) in nats, (n,)."""
+        mean, variance = self.code_law(x)
+        return divergence(mean, variance).sum(-1)
 
     def predict(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """Run the image network at times on a scale of 0 to 1000."""
         return self.image(x, t, condition)
+
+
+def divergence(mean: Tensor, variance: Tensor | None) -> Tensor:
+    """Return KL(N(mean, variance) || N(0, 1)) of every number; without a variance, that of unit variance."""
+    if variance is None:
+        return 0.5 * mean**2
+    return 0.5 * (mean**2 + variance - 1 - variance.log())
 
 
 def _image_network(shape: ImageShape, n_nodes: int, architecture: Architecture) -> Any:

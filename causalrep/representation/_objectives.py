@@ -13,12 +13,12 @@ are written as weighted means over all rows, so that a loss is a mean over the r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from causalrep.representation._network import ImageNetwork
+from causalrep.representation._network import ImageNetwork, divergence
 from causalrep.representation.modules import Condition
 from causalrep.representation.solvers import Process
 from causalrep.representation.trainer import draw_rows, steps_done
@@ -154,6 +154,10 @@ class ImageObjective(nn.Module):
     independence_weight : float
         Weight of the mean squared correlation, over a batch, of the code with the slots and with their
         squares: what a label says, the code shall not say again.
+    rate_limit, rate_weight : float
+        For a Gaussian code: nats that it may tell of an image, and the weight of every nat above.
+    unlabelled : {"show", "withhold"}
+        Whether the network sees the slots of rows without any label.
     """
 
     def __init__(
@@ -164,6 +168,9 @@ class ImageObjective(nn.Module):
         dropout: Dropout,
         code_weight: float = 1e-4,
         independence_weight: float = 0.0,
+        rate_limit: float = 0.0,
+        rate_weight: float = 0.0,
+        unlabelled: Literal["show", "withhold"] = "show",
     ) -> None:
         super().__init__()
         self.image = network.image
@@ -173,18 +180,22 @@ class ImageObjective(nn.Module):
         self.dropout = dropout
         self.code_weight = code_weight
         self.independence_weight = independence_weight
+        self.rate_limit, self.rate_weight = rate_limit, rate_weight
+        self.unlabelled = unlabelled
 
     def forward(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the denoising (or drawing) loss and the code's."""
         network = self._network[0]
         x = network.standardise(batch["images"])
-        code = network.code(x)
+        law = network.code_law(x)
+        code = drawn_code(law, generator)
         condition = self.dropout.apply(Condition.full(batch["slots"], code), generator)
+        if self.unlabelled == "withhold":
+            condition = condition.of_rows(is_labelled(batch))
         losses = denoising_loss(network, self.process, x, condition, generator)
-        if code.shape[1]:
-            losses["code"] = self.code_weight * (code**2).mean()
-            if self.independence_weight > 0:
-                losses["leak"] = self.independence_weight * squared_correlation(code, batch["slots"])
+        losses |= code_losses(law, self.code_weight, self.rate_limit, self.rate_weight)
+        if code.shape[1] and self.independence_weight > 0:
+            losses["leak"] = self.independence_weight * squared_correlation(code, batch["slots"])
         return losses
 
 
@@ -198,9 +209,9 @@ class JointObjective(nn.Module):
     process : Process
         How images are noised.
     dropout : Dropout
-        What is withheld; all slots of unlabelled rows always are.
-    known_rate : float
-        Share of labelled entries.
+        What is withheld.
+    known_rate, labelled_rate : float
+        Share of labelled entries, and of rows with any label.
     align_weight, kl_weight : float
         Weights of the terms, each a mean over the numbers of the code.
     warmup_steps : int
@@ -209,20 +220,31 @@ class JointObjective(nn.Module):
         Variance of the noise on the slots, as a fraction of the encoder's variance.
     code_weight : float
         Weight of the nuisance code's mean square.
+    rate_limit, rate_weight : float
+        For a Gaussian nuisance code: nats that it may tell of an image, and the weight of every nat above.
+    unlabelled : {"withhold", "show"}
+        What becomes of rows without any label. As published ("withhold"), their slots are never shown,
+        and rows whose slots are withheld, by chance too, have no part in alignment and divergence.
+        With "show" the divergence and the denoising loss are those of all rows, and only the
+        alignment needs labels.
     """
 
     def __init__(
         self,
         network: ImageNetwork,
-        process: Process,
+        process: Process | None,
         *,
         dropout: Dropout,
         known_rate: float,
+        labelled_rate: float = 1.0,
         align_weight: float,
         kl_weight: float,
         warmup_steps: int,
         slot_noise: float = 1e-3,
         code_weight: float = 1e-4,
+        rate_limit: float = 0.0,
+        rate_weight: float = 0.0,
+        unlabelled: Literal["show", "withhold"] = "withhold",
     ) -> None:
         super().__init__()
         self.network = network
@@ -232,7 +254,10 @@ class JointObjective(nn.Module):
         self.warmup_steps = warmup_steps
         self.slot_noise = slot_noise
         self.code_weight = code_weight
+        self.rate_limit, self.rate_weight = rate_limit, rate_weight
+        self.unlabelled = unlabelled
         self.known_rate = known_rate
+        self.labelled_rate = labelled_rate if unlabelled == "withhold" else 1.0
 
     def forward(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the terms of equation (2), weighted."""
@@ -246,20 +271,28 @@ class JointObjective(nn.Module):
         if variance is not None:
             draw = draw_rows(torch.randn, tuple(slots.shape), generator=generator, device=slots.device)
             shown = slots + (self.slot_noise * variance).sqrt() * draw
-        code = network.code(x)
-        labelled = (batch["known"].amax(dim=1, keepdim=True) > 0).to(x)
-        condition = self.dropout.apply(Condition.full(shown, code), generator)
-        condition = Condition(condition.slots, code, condition.keep * labelled, condition.code_keep)
+        law = network.code_law(x)
+        condition = self.dropout.apply(Condition.full(shown, drawn_code(law, generator)), generator)
+        taken = x.new_ones(len(x))
+        if self.unlabelled == "withhold":
+            condition = condition.of_rows(is_labelled(batch))
+            taken = condition.keep.amax(dim=1)
         losses = denoising_loss(network, self.process, x, condition, generator)
         weight = self._weight_at(steps_done(generator))
         error = 0.5 * ((slots - batch["labels"][..., None]) ** 2).mean(-1)
-        losses["align"] = weight * self.align_weight * _known_mean(error, batch["known"], self.known_rate)
-        spread = torch.ones_like(noise_mean) if variance is None else variance
-        kl = 0.5 * (noise_mean**2 + spread - 1 - spread.log())
-        losses["kl"] = weight * self.kl_weight * kl.mean()
-        if code.shape[1]:
-            losses["code"] = self.code_weight * (code**2).mean()
-        return losses
+        known = batch["known"] * taken[:, None]
+        losses["align"] = weight * self.align_weight * _known_mean(error, known, self._rate(self.known_rate))
+        kl = divergence(noise_mean, variance).mean(dim=(1, 2))
+        losses["kl"] = weight * self.kl_weight * _known_mean(kl, taken, self._rate(self.labelled_rate))
+        return losses | code_losses(law, self.code_weight, self.rate_limit, self.rate_weight)
+
+    def _rate(self, share: float) -> float:
+        """Return the share of entries that count: of those given, the share that is not withheld."""
+        if self.unlabelled == "show":
+            return share
+        return (
+            share * (1.0 - self.dropout.all_slots) * (1.0 - self.dropout.slot ** len(self.network.label_mean))
+        )
 
     def _weight_at(self, step: int | None) -> float:
         return 1.0 if step is None or self.warmup_steps == 0 else min(1.0, step / self.warmup_steps)
@@ -283,6 +316,34 @@ def squared_correlation(code: Tensor, slots: Tensor) -> Tensor:
         return centred / (centred.square().mean(0) + 1e-6).sqrt()
 
     return ((standardised(code).T @ standardised(told) / len(code)) ** 2).mean()
+
+
+def is_labelled(batch: Batch) -> Tensor:
+    """Return 1 for rows with at least one label, else 0, as (n, 1)."""
+    return (batch["known"].amax(dim=1, keepdim=True) > 0).to(batch["known"])
+
+
+def drawn_code(law: tuple[Tensor, Tensor | None], generator: torch.Generator) -> Tensor:
+    """Return a draw from the law of the nuisance code; the code itself where it has none."""
+    mean, variance = law
+    if variance is None:
+        return mean
+    return mean + variance.sqrt() * draw_rows(
+        torch.randn, tuple(mean.shape), generator=generator, device=mean.device
+    )
+
+
+def code_losses(
+    law: tuple[Tensor, Tensor | None], code_weight: float, rate_limit: float, rate_weight: float
+) -> Batch:
+    """Return what the nuisance code costs: its scale, or, for a Gaussian, the nats above the limit."""
+    mean, variance = law
+    if not mean.shape[1]:
+        return {}
+    if variance is None:
+        return {"code": code_weight * (mean**2).mean()}
+    rate = divergence(mean, variance).sum(dim=1).mean()
+    return {"rate": rate_weight * nn.functional.relu(rate - rate_limit)}
 
 
 def denoising_loss(

@@ -52,6 +52,14 @@ class Recipe:
         Weights of alignment and Kullback-Leibler term, and the steps over which they grow.
     independence_weight : float
         Weight that keeps the nuisance code uncorrelated with the slots and their squares.
+    rate_limit, rate_weight : float
+        For a Gaussian nuisance code: nats that it may tell of an image, and the weight of a nat above.
+    unlabelled : {"show", "withhold"}
+        Whether the image network sees the slots of rows without any label; as published it does not.
+    gradient_accumulation : int
+        Parts in which a batch is computed, one after the other.
+    compile : bool
+        Whether the networks are trained through ``torch.compile``.
     slot_dropout, condition_dropout, code_dropout : float
         Share of slots, of whole conditions and of codes withheld in training.
     """
@@ -78,6 +86,11 @@ class Recipe:
     kl_weight: float = 1e-3
     weight_warmup: int = 0
     independence_weight: float = 0.0
+    rate_limit: float = 0.0
+    rate_weight: float = 0.1
+    unlabelled: Literal["show", "withhold"] = "show"
+    gradient_accumulation: int = 1
+    compile: bool = False
     slot_dropout: float = 0.0
     condition_dropout: float = 0.0
     code_dropout: float = 0.0
@@ -122,7 +135,8 @@ def make_recipe(preset: str, *, size: int, n_nodes: int, overrides: dict[str, An
     n_nodes : int
         Number of labelled nodes; the published sizes depend on it.
     overrides : dict
-        Settings of :class:`Recipe` or :class:`Architecture` by name; ``None`` keeps the preset's.
+        Settings of :class:`Recipe` or :class:`Architecture` by name, and "nuisance_rate", which makes the
+        code a Gaussian of limited rate; ``None`` keeps the preset's.
 
     Raises
     ------
@@ -139,6 +153,9 @@ def make_recipe(preset: str, *, size: int, n_nodes: int, overrides: dict[str, An
     architecture = replace(recipe.architecture, **{k: v for k, v in given.items() if k in of_network})
     if architecture.denoiser == "unet2d" and recipe.architecture.denoiser == "spatial":
         architecture = replace(architecture, blocks=1)
+    if "nuisance_rate" in given:
+        architecture = replace(architecture, nuisance_stochastic=True)
+        given["rate_limit"] = given.pop("nuisance_rate")
     given = {k: v for k, v in given.items() if k not in of_network}
     recipe = replace(recipe, architecture=architecture, **given)
     recipe.make_solver()  # an unknown name is an error now, not after the training
@@ -180,6 +197,7 @@ def _published(size: int, n_nodes: int) -> Recipe:
         architecture=architecture,
         objective="epsilon",
         training="joint",
+        unlabelled="withhold",
         solver="ddim",
         solver_steps=250,
         abduction="fresh",
@@ -208,6 +226,7 @@ def _published_small(size: int, n_nodes: int) -> Recipe:
         architecture=architecture,
         objective="epsilon",
         training="joint",
+        unlabelled="withhold",
         solver="ddim",
         solver_steps=50,
         abduction="fresh",

@@ -89,6 +89,7 @@ def train(
         trainer = Trainer(
             device=device,
             precision=precision,
+            compile=recipe.compile,
             seed=seed,
             checkpoint=None if checkpoint is None else Path(checkpoint) / part,
             progress=progress,
@@ -97,9 +98,8 @@ def train(
 
     rate = float(known.mean())
     if recipe.training == "joint":
-        if process is None:
-            raise ValueError("joint training needs a noise process")
-        return run("joint", [_joint_stage(network, recipe, process, rate)], {})
+        labelled = float(known.amax(dim=1).mean())
+        return run("joint", [_joint_stage(network, recipe, process, rate, labelled)], {})
     log = run("encoder", _encoder_stages(network, recipe, rate), {})
     slots = {"slots": encode_all(network, images)}
     image_log = run("image", [_image_stage(network, recipe, process)], slots)
@@ -125,6 +125,7 @@ def _stage(recipe: Recipe, name: str, module: nn.Module, **changes: Any) -> Stag
         "schedule": recipe.schedule,
         "final_fraction": recipe.final_fraction,
         "ema_decay": recipe.ema_decay,
+        "gradient_accumulation": recipe.gradient_accumulation,
     }
     return Stage(name, module, **{**settings, **changes})
 
@@ -145,19 +146,31 @@ def _dropout(recipe: Recipe) -> Dropout:
 
 def _image_stage(network: ImageNetwork, recipe: Recipe, process: Process | None) -> Stage:
     objective = ImageObjective(
-        network, process, dropout=_dropout(recipe), independence_weight=recipe.independence_weight
+        network,
+        process,
+        dropout=_dropout(recipe),
+        independence_weight=recipe.independence_weight,
+        rate_limit=recipe.rate_limit,
+        rate_weight=recipe.rate_weight,
+        unlabelled=recipe.unlabelled,
     )
     return _stage(recipe, "images", objective)
 
 
-def _joint_stage(network: ImageNetwork, recipe: Recipe, process: Process, known_rate: float) -> Stage:
+def _joint_stage(
+    network: ImageNetwork, recipe: Recipe, process: Process | None, known_rate: float, labelled_rate: float
+) -> Stage:
     objective = JointObjective(
         network,
         process,
         dropout=_dropout(recipe),
         known_rate=known_rate,
+        labelled_rate=labelled_rate,
         align_weight=recipe.align_weight,
         kl_weight=recipe.kl_weight,
         warmup_steps=recipe.weight_warmup,
+        rate_limit=recipe.rate_limit,
+        rate_weight=recipe.rate_weight,
+        unlabelled=recipe.unlabelled,
     )
     return _stage(recipe, "joint", objective)

@@ -51,9 +51,11 @@ def test_a_cycle_is_named() -> None:
         fit(graph="angle -> light; light -> angle; light -> length")
 
 
-def test_no_graph() -> None:
-    with pytest.raises(TypeError, match="`graph` must be a DAG"):
-        fit(graph=None)
+def test_a_graph_cannot_be_found_without_labelled_rows() -> None:
+    holes = labels()
+    holes.loc[1:, "angle"] = np.nan
+    with pytest.raises(DataError, match="completely labelled rows, got 1 of 12"):
+        fit(graph=None, labels=holes)
 
 
 def test_a_label_called_image_is_refused() -> None:

@@ -89,7 +89,7 @@ def test_large_inputs_are_cut_into_chunks_without_a_seam(
 ) -> None:
     images = trained.held_out["image"][:10]
     whole = trained.model.counterfactual(images, do={"angle": -10.0}).labels
-    monkeypatch.setattr("causalrep.representation._model._ROWS", 3)
+    monkeypatch.setattr("causalrep.representation._answers._ROWS", 3)
     chunked = trained.model.counterfactual(images, do={"angle": -10.0}).labels
     np.testing.assert_allclose(chunked, whole, rtol=1e-5)
 
@@ -209,7 +209,11 @@ def test_saved_model_answers_the_same(trained: Any, tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(answer.labels, expected.labels)
         one, two = (m.sample(2, random_state=0).images for m in (loaded, trained.model))
         np.testing.assert_array_equal(one, two)
-    assert sorted(p.name for p in (tmp_path / "m").iterdir()) == ["model.json", "model.safetensors"]
+    assert sorted(p.name for p in (tmp_path / "m").iterdir()) == [
+        "README.md",
+        "model.json",
+        "model.safetensors",
+    ]
 
 
 def test_an_interrupted_fit_resumes_to_the_same_model(

@@ -170,3 +170,87 @@ def test_code_independence_is_a_term_of_the_image_stage() -> None:
     assert set(losses) - set(plain) == {"leak"}
     code = net.code(net.standardise(batch()["images"]))
     torch.testing.assert_close(losses["leak"], 2.0 * squared_correlation(code, batch()["slots"]))
+
+
+# -- the law of the nuisance code, and rows without labels
+
+
+def test_the_rate_of_a_gaussian_code_is_its_divergence() -> None:
+    net = network(nuisance_stochastic=True, nuisance_dim=3)
+    x = net.standardise(batch()["images"])
+    mean, variance = net.code_law(x)
+    assert variance is not None
+    law = torch.distributions.Normal(mean, variance.sqrt())
+    expected = torch.distributions.kl_divergence(law, torch.distributions.Normal(0.0, 1.0)).sum(1)
+    torch.testing.assert_close(net.code_rate(x), expected)
+    for limit, over in ((0.0, float(expected.mean().detach())), (1e3, 0.0)):
+        objective = ImageObjective(net, RectifiedFlow(), dropout=Dropout(), rate_limit=limit, rate_weight=2.0)
+        losses = objective(batch(), generator())
+        assert float(losses["rate"].detach()) == pytest.approx(2.0 * over, rel=1e-4)
+        assert "code" not in losses
+
+
+def test_the_rate_is_held_in_training() -> None:
+    """A code that is paid for, and would like to tell all, tells what it may and no more."""
+    net = network(nuisance_stochastic=True, nuisance_dim=4, use_time=False, widths=(8, 16), nuisance_width=8)
+    rows = batch(64)
+    rows["images"] = rows["images"].mean(dim=(2, 3), keepdim=True).expand(-1, -1, 16, 16).contiguous() * 3 - 1
+    objective = ImageObjective(net, None, dropout=Dropout(), rate_limit=1.0, rate_weight=1.0)
+    stage = Stage("images", objective, max_steps=60, batch_size=16, learning_rate=5e-3, warmup_steps=5)
+    log = Trainer(device="cpu", log_every=20).run([stage], rows)
+    assert log["reconstruction"][-1] < 0.7 * log["reconstruction"][0]
+    # The limit is on the mean over a batch; a hinge of weight 1 is worth more than the error a nat can save.
+    with torch.no_grad():
+        rate = float(net.code_rate(net.standardise(rows["images"])).mean())
+    assert 0.2 < rate < 1.3
+
+
+@pytest.mark.parametrize("kind", ["image", "joint"])
+def test_withheld_rows_do_not_see_slots_and_shown_ones_do(kind: str) -> None:
+    net = network(encodes="exogenous", stochastic=True)
+    with torch.no_grad():
+        for p in net.image.parameters():  # type: ignore[attr-defined]
+            p.add_(0.01)
+    rows = batch()
+    rows["known"][:3] = 0.0  # half of the rows without labels
+    moved = {**rows, "slots": rows["slots"].clone()}
+    moved["slots"][:3] += 5.0
+
+    def loss(unlabelled: str, data: dict[str, torch.Tensor]) -> torch.Tensor:
+        if kind == "image":
+            objective = ImageObjective(net, RectifiedFlow(), dropout=Dropout(), unlabelled=unlabelled)  # type: ignore[arg-type]
+            return objective(data, generator())["denoising"]
+        slot = data["slots"][:3].mean()
+        with torch.no_grad():
+            net.encoder.head[-1].bias.fill_(float(slot))
+        only = {k: v[:3] for k, v in data.items()}
+        return joint(net, unlabelled=unlabelled)(only, generator())["denoising"]
+
+    assert torch.equal(loss("withhold", rows), loss("withhold", moved))
+    assert not torch.equal(loss("show", rows), loss("show", moved))
+
+
+def test_published_weak_supervision_averages_over_rows_that_are_shown() -> None:
+    net = network(encodes="exogenous", stochastic=True)
+    rows = batch(8)
+    rows["known"][:4] = 0.0
+    weak = joint(net, known_rate=0.5, labelled_rate=0.5)(rows, generator())
+    labelled = joint(net)({k: v[4:] for k, v in rows.items()}, generator())
+    torch.testing.assert_close(weak["align"], labelled["align"])
+    torch.testing.assert_close(weak["kl"], labelled["kl"])
+    # With the slots shown, the divergence is that of all rows and only the alignment needs labels.
+    shown = joint(net, known_rate=0.5, unlabelled="show")(rows, generator())
+    everything = joint(net)({**rows, "known": torch.ones(8, 2)}, generator())
+    torch.testing.assert_close(shown["kl"], everything["kl"])
+    torch.testing.assert_close(shown["align"], labelled["align"])
+
+
+def test_rows_withheld_by_chance_have_no_part_in_the_representation_loss() -> None:
+    net = network(encodes="exogenous", stochastic=True)
+    rows, dropout = batch(400), Dropout(all_slots=0.5)
+    settings = {"align_weight": 1.0, "kl_weight": 1.0, "warmup_steps": 0, "known_rate": 1.0}
+    weak = JointObjective(net, VariancePreserving(), dropout=dropout, **settings)(rows, generator())  # type: ignore[arg-type]
+    mean = joint(net)(rows, generator())
+    # Divided by the expected share; the share of 400 rows is off by 0.025 (one standard error), 5 % of it.
+    torch.testing.assert_close(weak["align"], mean["align"], rtol=0.2, atol=0.0)
+    assert not torch.equal(weak["align"], mean["align"])

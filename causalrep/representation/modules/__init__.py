@@ -3,7 +3,7 @@
 from causalrep.representation.modules._blocks import ResidualBlock, TimeEmbedding
 from causalrep.representation.modules._causal_layer import CausalLayer
 from causalrep.representation.modules._conditioning import Condition, SlotMaps, slot_features
-from causalrep.representation.modules._denoisers import Denoiser, SpatialUNet, UNet2DDenoiser
+from causalrep.representation.modules._denoisers import Denoiser, Prepared, SpatialUNet, UNet2DDenoiser
 from causalrep.representation.modules._encoders import ImageEncoder
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Condition",
     "Denoiser",
     "ImageEncoder",
+    "Prepared",
     "ResidualBlock",
     "SlotMaps",
     "SpatialUNet",

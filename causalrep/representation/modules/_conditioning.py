@@ -9,6 +9,7 @@ changes the network's input only where that node matters; adding them to the tim
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -43,17 +44,22 @@ class Condition:
         """Return the condition that withholds nothing."""
         return cls(slots, code, slots.new_ones(slots.shape[:2]), slots.new_ones(len(slots)))
 
-    def without_slots(self) -> Condition:
-        """Return the condition with every slot withheld: the null condition of guidance."""
-        return replace(self, keep=torch.zeros_like(self.keep))
+    def showing(self, shown: Sequence[bool]) -> Condition:
+        """Return the condition with only some slots shown; none of them is the null condition of guidance."""
+        return replace(self, keep=self.keep * self.keep.new_tensor(shown))
 
-    def concatenate(self, other: Condition) -> Condition:
-        """Return the rows of this condition followed by those of `other`."""
-        return Condition(
-            torch.cat([self.slots, other.slots]),
-            torch.cat([self.code, other.code]),
-            torch.cat([self.keep, other.keep]),
-            torch.cat([self.code_keep, other.code_keep]),
+    def of_rows(self, shown: Tensor) -> Condition:
+        """Return the condition with the slots of some rows withheld; `shown` is 0 or 1, (n, 1)."""
+        return replace(self, keep=self.keep * shown)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Condition]) -> Condition:
+        """Return the rows of all parts, one part after the other."""
+        return cls(
+            torch.cat([part.slots for part in parts]),
+            torch.cat([part.code for part in parts]),
+            torch.cat([part.keep for part in parts]),
+            torch.cat([part.code_keep for part in parts]),
         )
 
 

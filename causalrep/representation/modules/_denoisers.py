@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
 import torch
@@ -21,10 +22,27 @@ from causalrep.representation.modules._blocks import ResidualBlock, TimeEmbeddin
 from causalrep.representation.modules._conditioning import Condition, SlotMaps
 from causalrep.utils import DataError, optional_import
 
-__all__ = ["Denoiser", "SpatialUNet", "UNet2DDenoiser"]
+__all__ = ["Denoiser", "Prepared", "SpatialUNet", "UNet2DDenoiser"]
 
 
 Conditioning: TypeAlias = Literal["maps", "adagn"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a network has computed from a condition alone: the same at every step of a solver.
+
+    Parameters
+    ----------
+    vector : Tensor of shape (n, n_embedding) or None
+        What is added to the embedding of the time.
+    fine, coarse : Tensor of shape (n, n_channels, side, side) or None
+        What is added on the finest and on the coarsest grid.
+    """
+
+    vector: Tensor | None = None
+    fine: Tensor | None = None
+    coarse: Tensor | None = None
 
 
 class Denoiser(Protocol):
@@ -32,6 +50,14 @@ class Denoiser(Protocol):
 
     def __call__(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """Map (n, channels, size, size), times (n,) on a scale of 0 to 1000, and the condition."""
+        ...
+
+    def prepare(self, condition: Condition) -> Prepared:
+        """Return what depends on the condition alone."""
+        ...
+
+    def run(self, x: Tensor, t: Tensor, prepared: Prepared) -> Tensor:
+        """Return what a call with the prepared condition would."""
         ...
 
 
@@ -107,18 +133,39 @@ class SpatialUNet(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """Map (n, channels, size, size) to the same shape."""
+        return self.run(x, t, self.prepare(condition))
+
+    def prepare(self, condition: Condition) -> Prepared:
+        """Return what the condition adds to the embedding, the entry and the coarsest grid."""
+        vector = _vector(condition, self.code, self.slots)
+        if self.maps is None:
+            return Prepared(vector)
+        fine, coarse = self.maps(condition)
+        # A convolution is linear: its maps' part need not be computed again at every step.
+        n_image, n_hidden = self.entry.in_channels - self.maps.n_fine, self.join.out_channels
+        return Prepared(
+            vector,
+            F.conv2d(fine, self.entry.weight[:, n_image:], padding=1),
+            F.conv2d(coarse, self.join.weight[:, n_hidden:]),
+        )
+
+    def run(self, x: Tensor, t: Tensor, prepared: Prepared) -> Tensor:
+        """Map (n, channels, size, size) to the same shape, under a prepared condition."""
         embedding = self.time(t if self.use_time else torch.zeros_like(t))
-        embedding = embedding + _vector(condition, self.code, self.slots)
-        embedding = F.silu(embedding)
+        embedding = F.silu(embedding if prepared.vector is None else embedding + prepared.vector)
         folded = F.pixel_unshuffle(x, self.fold)
-        fine, coarse = self.maps(condition) if self.maps is not None else (folded[:, :0], None)
-        h = self.entry(torch.cat([folded, fine], dim=1)) + self.position
+        h = F.conv2d(folded, self.entry.weight[:, : folded.shape[1]], self.entry.bias, padding=1)
+        h = h + self.position
+        if prepared.fine is not None:
+            h = h + prepared.fine
         skips = []
         for block, shrink in zip(self.down, self.shrink, strict=True):
             h = block(h, embedding)
             skips.append(h)
             h = shrink(h)
-        h = self.join(h if coarse is None else torch.cat([h, coarse], dim=1))
+        h = F.conv2d(h, self.join.weight[:, : h.shape[1]], self.join.bias)
+        if prepared.coarse is not None:
+            h = h + prepared.coarse
         for block in self.bottom:
             h = block(h, embedding)
         for grow, block in zip(self.grow, self.up, strict=True):
@@ -200,22 +247,36 @@ class UNet2DDenoiser(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """Map (n, channels, size, size) to the same shape."""
+        return self.run(x, t, self.prepare(condition))
+
+    def prepare(self, condition: Condition) -> Prepared:
+        """Return what the condition adds to the embedding, the entry and the coarsest grid."""
+        vector = _vector(condition, self.code, self.slots)
+        if self.maps is None:
+            return Prepared(vector)
+        fine, coarse = self.maps(condition)
+        entry: Any = self.unet.conv_in
+        n_image = entry.in_channels - self.maps.n_fine
+        return Prepared(
+            vector, F.conv2d(fine, entry.weight[:, n_image:], padding=entry.padding), self.join(coarse)
+        )
+
+    def run(self, x: Tensor, t: Tensor, prepared: Prepared) -> Tensor:
+        """Map (n, channels, size, size) to the same shape, under a prepared condition."""
         unet = self.unet
         embedding = unet.time_embedding(unet.time_proj(t).to(x.dtype))
-        embedding = embedding + _vector(condition, self.code, self.slots)
+        embedding = embedding if prepared.vector is None else embedding + prepared.vector
         h = F.pixel_unshuffle(x, self.fold) if self.fold > 1 else x
-        coarse = None
-        if self.maps is not None:
-            fine, coarse = self.maps(condition)
-            h = unet.conv_in(torch.cat([h, fine], dim=1)) + self.position
-        else:
-            h = unet.conv_in(h)
-        skips = (h,)
+        entry = unet.conv_in
+        h = F.conv2d(h, entry.weight[:, : h.shape[1]], entry.bias, padding=entry.padding)
+        if prepared.fine is not None:
+            h = h + self.position + prepared.fine
+        skips: tuple[Tensor, ...] = (h,)
         for block in unet.down_blocks:
             h, more = block(hidden_states=h, temb=embedding)
             skips += more
-        if coarse is not None:
-            h = h + self.join(coarse)
+        if prepared.coarse is not None:
+            h = h + prepared.coarse
         h = unet.mid_block(h, embedding)
         for block in unet.up_blocks:
             n_skips = len(block.resnets)
@@ -235,11 +296,12 @@ def _grids(size: int, fold: int, n_levels: int) -> tuple[int, int]:
     return size // fold, size // divisor
 
 
-def _vector(condition: Condition, code: nn.Module | None, slots: nn.Module | None) -> Tensor | float:
+def _vector(condition: Condition, code: nn.Module | None, slots: nn.Module | None) -> Tensor | None:
     """Return what the condition adds to the time embedding."""
-    total: Tensor | float = 0.0
+    total: Tensor | None = None
     if code is not None:
-        total = total + code(condition.code * condition.code_keep[:, None])
+        total = code(condition.code * condition.code_keep[:, None])
     if slots is not None:
-        total = total + slots((condition.slots * condition.keep[..., None]).flatten(1))
+        told = slots((condition.slots * condition.keep[..., None]).flatten(1))
+        total = told if total is None else total + told
     return total

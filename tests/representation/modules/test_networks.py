@@ -114,3 +114,34 @@ def test_missing_diffusers_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(__import__("sys").modules, "diffusers", None)
     with pytest.raises(MissingDependencyError, match=r"causalrep\[images\]"):
         UNet2DDenoiser(3, 16, n_nodes=2, slot_dim=1, code_dim=1)
+
+
+@pytest.mark.parametrize("conditioning", ["maps", "adagn"])
+@pytest.mark.parametrize("kind", ["spatial", "unet2d"])
+def test_a_prepared_condition_is_the_condition(kind: str, conditioning: str) -> None:
+    """What is computed once for all steps, against one convolution over image and maps together."""
+    if kind == "unet2d":
+        pytest.importorskip("diffusers")
+    shape = {"n_nodes": 2, "slot_dim": 1, "code_dim": 3, "conditioning": conditioning}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        cls = SpatialUNet if kind == "spatial" else UNet2DDenoiser
+        network = cls(1, 16, **shape, widths=(16, 32))
+        with torch.no_grad():
+            for p in network.parameters():
+                p.add_(0.02 * torch.randn(p.shape))
+        condition = Condition.full(torch.randn(3, 2, 1), torch.randn(3, 3))
+        x, t = torch.randn(3, 1, 16, 16), torch.tensor([1.0, 300.0, 990.0])
+    with torch.no_grad():
+        prepared = network.prepare(condition)
+        assert torch.equal(network(x, t, condition), network.run(x, t, prepared))
+        other = network.prepare(condition.showing((True, False)))
+        assert not torch.equal(network(x, t, condition), network.run(x, t, other))
+        if conditioning == "maps" and kind == "spatial":
+            fine, _ = network.maps(condition)
+            folded = torch.nn.functional.pixel_unshuffle(x, network.fold)
+            whole = network.entry(torch.cat([folded, fine], dim=1))
+            bare = torch.nn.functional.conv2d(
+                folded, network.entry.weight[:, : folded.shape[1]], network.entry.bias, padding=1
+            )
+            torch.testing.assert_close(bare + prepared.fine, whole, rtol=1e-4, atol=1e-5)
