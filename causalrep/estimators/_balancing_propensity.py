@@ -22,7 +22,8 @@ __all__ = ["CBPS", "OverlapWeights", "logistic"]
 Array = NDArray[np.float64]
 
 _LARGEST = 500.0
-"""Log-odds beyond this are tried only on the way to infinity, where the arms do not overlap."""
+_SEPARATED = 20.0
+"""Log-odds beyond the first are tried only on the way to infinity; beyond the second there is no overlap."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class _ByPropensity(WeightingEstimator):
             return value, slope, curvature
 
         b = newton(design, weighted, np.zeros(design.shape[1]), len(sample.t))
-        if b is None:
+        if b is None or np.max(np.abs(design @ b)) > _SEPARATED:
             raise PositivityError(
                 "there is no overlap: the covariates separate the arms, so that no finite propensities "
                 "balance them; StableWeights(tolerance=...) allows differences"
