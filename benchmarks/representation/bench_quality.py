@@ -68,7 +68,7 @@ def pendulum_report(name: str, seed: int, runs: Path = RUNS) -> CounterfactualRe
     train = world.sample(16_000, random_state=1000 + seed)
     model = trained(name, "pendulum", seed, train["image"], train.frame, world.graph_of_labels, runs)
     report = counterfactual_report(
-        {name: model}, world, n_images=256, compositions=(1, 10), random_state=7, progress=True
+        {name: model}, world, n_images=256, compositions=(1, 10), random_state=7, parts=(), progress=True
     )
     report.save(scores)
     return report

@@ -219,7 +219,7 @@ def _scored(name: str, model: Any, world: Any, out: Path, plan: Plan) -> Counter
         return CounterfactualReport.load(folder)
     _say(f"      {name}")
     report = counterfactual_report(
-        {name: model}, world, n_images=plan.n_images, random_state=plan.seed, progress=True
+        {name: model}, world, n_images=plan.n_images, random_state=plan.seed, parts=(), progress=True
     )
     report.save(folder)
     return report

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,8 @@ class SpritesRenderer(Renderer):
     pixel_noise : float, default=0
         Standard deviation of noise on each pixel.
     """
+
+    periods = MappingProxyType({"hue": 1.0})
 
     def __init__(self, nuisance: Mapping[str, Distribution], *, size: int, pixel_noise: float = 0.0) -> None:
         super().__init__(scene.LABELS, nuisance, size=size, pixel_noise=pixel_noise)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,6 +62,9 @@ class Renderer(Mechanism):
     pixel_noise : float, default=0
         Standard deviation of independent Gaussian noise on each pixel and channel.
     """
+
+    #: Factors that live on a circle, with its length.
+    periods: Mapping[str, float] = MappingProxyType({})
 
     def __init__(
         self,
@@ -190,6 +194,11 @@ class World(SCM):
         if not isinstance(mechanism, Renderer):
             raise DataError("this world does not draw pictures")
         return mechanism
+
+    @property
+    def periods(self) -> Mapping[str, float]:
+        """The unlabelled factors that live on a circle, such as a hue, with its length."""
+        return self.renderer.periods
 
     def render(self, values: Any, nuisance: Mapping[str, Any] | None = None) -> Any:
         """Draw the picture of given labels.

@@ -20,12 +20,24 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from causalrep.metrics._counterfactual_exam import (
+    CounterfactualModel,
+    CounterfactualWorld,
+    Do,
+    Estimates,
+    Exam,
+    Images,
+    Key,
+    Question,
+    read_labels,
+    set_exam,
+)
+from causalrep.metrics._counterfactual_judge import Judge, amplification, label_estimates, pixel_estimates
+from causalrep.metrics._counterfactual_parts import PARTS
 from causalrep.metrics._counterfactual_report import (
     COPY,
     READER,
@@ -34,67 +46,11 @@ from causalrep.metrics._counterfactual_report import (
     Score,
 )
 from causalrep.metrics._estimates import Estimate, average_estimate, mean_estimate
-from causalrep.metrics._image_errors import (
-    CHANGE_THRESHOLD,
-    GREY_LEVELS,
-    Region,
-    check_images,
-    image_errors,
-)
-from causalrep.utils import (
-    DataError,
-    RandomState,
-    UnknownNameError,
-    as_seed,
-    columns_of,
-    keyed_seed,
-    progress_bar,
-)
+from causalrep.metrics._frechet import Extractor, RandomFeatures
+from causalrep.metrics._image_errors import CHANGE_THRESHOLD, GREY_LEVELS, check_images
+from causalrep.utils import DataError, RandomState, UnknownNameError, as_seed, keyed_seed, progress_bar
 
 __all__ = ["CounterfactualModel", "CounterfactualWorld", "counterfactual_report"]
-
-Vector: TypeAlias = NDArray[np.float64]
-Images: TypeAlias = NDArray[np.floating[Any]]
-Do: TypeAlias = Mapping[Hashable, Any]
-REGIONS: tuple[Region, ...] = ("whole", "changed", "unchanged")
-RATIO_REGIONS: tuple[Region, ...] = ("whole", "changed")
-
-
-class CounterfactualModel(Protocol):
-    """What is asked of a model: one abduction serves many interventions."""
-
-    def abduct(self, images: Any) -> Any:
-        """Return what `predict_images` needs to know about images of shape (n, C, H, W)."""
-        ...
-
-    def predict_images(self, abducted: Any, do: Do) -> Any:
-        """Return the images in [0, 1] under `do`: node to number or array of shape (n,)."""
-        ...
-
-
-class CounterfactualWorld(Protocol):
-    """What is asked of a world: it draws samples, knows counterfactuals and reads images."""
-
-    @property
-    def graph_of_labels(self) -> Any:
-        """The causal graph of the labels."""
-        ...
-
-    def sample(self, n: int, random_state: Any = None) -> Any:
-        """Return a mapping with an ``"image"`` and an attribute ``frame`` of the labels."""
-        ...
-
-    def counterfactual(self, observed: Any, do: Any) -> Any:
-        """Return the same rows under `do`; without an ``"image"`` if it cannot draw one."""
-        ...
-
-    def intervention_values(self, samples: Any, node: Any, random_state: Any = None) -> Any:
-        """Return one value per row to set `node` to."""
-        ...
-
-    def read(self, images: Any) -> Any:
-        """Return a frame of the labels read from pixels, NaN where they cannot be read."""
-        ...
 
 
 def counterfactual_report(
@@ -108,6 +64,10 @@ def counterfactual_report(
     batch_size: int = 128,
     compositions: Sequence[int] = (1,),
     threshold: float = CHANGE_THRESHOLD,
+    parts: Iterable[str] = PARTS,
+    oracle: Any = None,
+    extractor: Extractor | None = None,
+    n_followed: int = 64,
     n_examples: int = 4,
     progress: bool = False,
 ) -> CounterfactualReport:
@@ -141,6 +101,17 @@ def counterfactual_report(
         After how many null interventions in a row to report the reconstruction error.
     threshold : float in [0, 1), default=0.025
         From which difference of [0, 1] images a pixel counts as changed; see :func:`image_errors`.
+    parts : iterable of str, optional
+        What to score beside errors, reconstruction, effectiveness and amplification; default everything:
+        ``"reversibility"``, ``"axes"``, ``"minimality"``, ``"frechet"``, ``"recovery"``, ``"latents"`` and
+        ``"code"``. An empty tuple takes a third of the time.
+    oracle : fitted LabelOracle, optional
+        A trained reader to report effectiveness by, beside the analytic reader of the world; anything
+        whose ``read(images)`` returns a frame of labels.
+    extractor : callable, optional
+        Of the features for minimality and Fréchet distance; see :func:`frechet_distance`.
+    n_followed : int, default=64
+        How many of the images are also asked along each axis, and about labels meant: many questions each.
     n_examples : int, default=4
         Number of images whose pictures are kept, for every node.
     progress : bool, default=False
@@ -164,6 +135,27 @@ def counterfactual_report(
             value, minus the same for the reconstruction. Zero unless the intervention leaks.
         ``unreadable``
             Share of images whose label cannot be read although it can be from the truth.
+        ``effectiveness (oracle)``
+            Effectiveness by the trained `oracle`; its own error stands in the row of the reader.
+        ``reversibility``
+            Error against the factual image after the node was set and set back.
+        ``monotonicity``, ``calibration``
+            Over nine values of the node, drawn as `intervention_values` draws them and put in order: rank
+            correlation of the value asked for with the value read, image by image, and the pooled slope
+            of read on asked; 1 is right for both.
+        ``minimality``
+            Counterfactual latent divergence [2]_ in the features of `extractor`; lower is better, and
+            the row of the reader shows what the truth itself has.
+        ``Fréchet distance``
+            To the true counterfactual images, or to the factual ones if there are none.
+        ``nuisance recovery``
+            R2 of each unlabelled factor read from the prediction, against the true image.
+        ``latent error``, ``latent R2``
+            Labels that the model means under the intervention: their distance to what it reads off the
+            true image, and R2 against the true labels.
+        ``DCI``, ``leak``
+            Of the code on the factual images, per number and per slot (see :func:`dci`), and R2 of each label
+            predicted from the nuisance code (see :func:`label_leak`).
 
         Averages over roots, leaves and all nodes give every node the same weight. Intervals are at
         95 % over images, by the delta method, and know that nodes share images.
@@ -171,7 +163,7 @@ def counterfactual_report(
     Raises
     ------
     UnknownNameError
-        For a node that is not a label.
+        For a node that is not a label, or a part that does not exist.
     DataError
         For images (of the world, or predicted) that are not finite floats of shape (n, C, H, W)
         in [0, 1], and for models that cannot be told apart.
@@ -180,6 +172,8 @@ def counterfactual_report(
     ----------
     .. [1] M. Monteiro et al., "Measuring axiomatic soundness of counterfactual image models",
        ICLR 2023, arXiv:2303.01274.
+    .. [2] P. Sanchez, S. A. Tsaftaris, "Diffusion causal models for counterfactual estimation", CLeaR
+       2022, arXiv:2202.10166.
 
     Examples
     --------
@@ -198,7 +192,7 @@ def counterfactual_report(
     >>> ratio.estimate > 1, ratio.low < ratio.estimate < ratio.high
     (True, True)
     >>> round(report.score("brighter", "", "reconstruction", region="whole").estimate, 1)
-    5.0
+    4.8
     """
     named = _named(models)
     seed = as_seed(random_state)
@@ -211,13 +205,21 @@ def counterfactual_report(
         if n_images < 1:
             raise ValueError(f"`n_images` must be at least 1, got {n_images}")
         samples = world.sample(n_images, random_state=keyed_seed(seed, "images"))
-    exam = _set_exam(world, samples, nodes, seed, threshold, batch_size)
-    answers = {READER: {q.node: _label_estimates(exam, q, q.reading) for q in exam.questions}}
+    wanted = tuple(dict.fromkeys(parts))
+    for part in wanted:
+        if part not in PARTS:
+            raise UnknownNameError(part, PARTS, what="`parts`")
+    exam = set_exam(
+        world, samples, nodes,
+        seed=seed, threshold=threshold, batch_size=batch_size, n_followed=n_followed,
+    )  # fmt: skip
+    judge = Judge(exam, wanted, oracle, RandomFeatures() if extractor is None else extractor, seed)
+    answers = {READER: {q.node: judge.of_truth(q) for q in exam.questions}}
     pictures: dict[str, _Pictures] = {}
     calls = len(named) * len(exam.batches) * (len(exam.questions) + steps[-1])
     with progress_bar(calls, description="scoring", enabled=progress, unit="batch") as bar:
         for name, model in named.items():
-            answers[name], pictures[name] = _answer(model, name, exam, steps, n_examples, bar.update)
+            answers[name], pictures[name] = _answer(model, name, judge, steps, n_examples, bar.update)
     return CounterfactualReport(
         scores=tuple(score for name, of_nodes in answers.items() for score in _scores(name, of_nodes, exam)),
         models=tuple(named),
@@ -225,45 +227,9 @@ def counterfactual_report(
         n_images=len(exam.images),
         seed=seed,
         threshold=threshold,
+        extractor=judge.digest,
         examples=_examples(exam, pictures, n_examples),
     )
-
-
-class _Key(NamedTuple):
-    """What an estimate of one model and node is about."""
-
-    metric: str
-    region: str = ""
-    label: Hashable = ""
-    unit: str = ""
-
-
-Estimates: TypeAlias = dict[_Key, Estimate]
-
-
-@dataclass(frozen=True)
-class _Question:
-    """An intervention on one node, with the truth about it."""
-
-    node: Hashable
-    targets: Vector
-    labels: dict[Hashable, Vector]  # true counterfactual values
-    images: Images | None  # true counterfactual images
-    reading: dict[Hashable, Vector] | None  # the reader on the true counterfactual images
-    unaffected: tuple[Hashable, ...]  # labels that are neither the node nor a descendant
-
-
-@dataclass(frozen=True)
-class _Exam:
-    """What every model is asked."""
-
-    world: CounterfactualWorld
-    images: Images
-    labels: dict[Hashable, Vector]
-    reading: dict[Hashable, Vector]  # the reader on the factual images
-    questions: tuple[_Question, ...]
-    batches: tuple[slice, ...]
-    threshold: float
 
 
 class _Pictures(NamedTuple):
@@ -295,77 +261,17 @@ def _named(models: Any) -> dict[str, CounterfactualModel]:
     return {**named, COPY: _Copy()}
 
 
-def _set_exam(
-    world: CounterfactualWorld, samples: Any, nodes: Any, seed: int, threshold: float, batch_size: int
-) -> _Exam:
-    graph = world.graph_of_labels
-    asked = tuple(graph.nodes) if nodes is None else tuple(dict.fromkeys(nodes))
-    for node in asked:
-        if node not in graph.nodes:
-            raise UnknownNameError(node, graph.nodes, what="`nodes`")
-    images = np.asarray(samples["image"])
-    check_images(images, "`samples['image']`")
-    return _Exam(
-        world=world,
-        images=images,
-        labels=_labels(graph, samples.frame, "samples"),
-        reading=_read(world, images),
-        questions=tuple(_set_question(world, samples, images, node, seed) for node in asked),
-        batches=tuple(slice(start, start + batch_size) for start in range(0, len(images), batch_size)),
-        threshold=threshold,
-    )
-
-
-def _set_question(
-    world: CounterfactualWorld, samples: Any, images: Images, node: Hashable, seed: int
-) -> _Question:
-    graph = world.graph_of_labels
-    targets = world.intervention_values(samples, node, random_state=keyed_seed(seed, "targets", node))
-    targets = np.asarray(targets, dtype=np.float64)
-    if targets.shape != (len(images),) or not np.isfinite(targets).all():
-        raise DataError(
-            f"the intervention values of {node!r} must be {len(images)} finite numbers, one per image, "
-            f"got an array of shape {targets.shape}"
-        )
-    truth = world.counterfactual(samples, do={node: targets})
-    drawn = np.asarray(truth["image"]) if "image" in truth else None
-    if drawn is not None:
-        check_images(drawn, f"the true images under do({node})", shape=images.shape)
-    return _Question(
-        node=node,
-        targets=targets,
-        labels=_labels(graph, truth.frame, f"the counterfactual under do({node})"),
-        images=drawn,
-        reading=None if drawn is None else _read(world, drawn),
-        unaffected=tuple(v for v in graph.nodes if v != node and v not in graph.descendants(node)),
-    )
-
-
-def _labels(graph: Any, frame: Any, what: str) -> dict[Hashable, Vector]:
-    columns = columns_of(frame, what=what)
-    for node in graph.nodes:
-        if node not in columns:
-            raise UnknownNameError(node, columns, what=f"the label graph, beside the columns of {what},")
-    return {node: np.asarray(columns[node], dtype=np.float64) for node in graph.nodes}
-
-
-def _read(world: CounterfactualWorld, images: Images) -> dict[Hashable, Vector]:
-    """Return the labels that the reader of the world can read, by node."""
-    columns = columns_of(world.read(images), what="world.read(images)")
-    nodes = world.graph_of_labels.nodes
-    return {node: np.asarray(columns[node], dtype=np.float64) for node in nodes if node in columns}
-
-
 def _answer(
     model: CounterfactualModel,
     name: str,
-    exam: _Exam,
+    judge: Judge,
     steps: tuple[int, ...],
     n_examples: int,
     advance: Callable[[], object],
 ) -> tuple[dict[Hashable, Estimates], _Pictures]:
     """Let one model answer all questions; the key "" holds what it does without an intervention."""
-    null: Estimates = {}
+    exam = judge.exam
+    null: Estimates = judge.of_code(model)
     images, reconstruction, abducted = exam.images, exam.images, []
     for step in range(1, steps[-1] + 1):
         states = [model.abduct(images[rows]) for rows in exam.batches]
@@ -375,17 +281,20 @@ def _answer(
         if step in steps:
             metric = "reconstruction" if step == 1 else f"reconstruction x{step}"
             error = GREY_LEVELS * np.abs(images.astype(np.float64) - exam.images).mean(axis=(1, 2, 3))
-            null[_Key(metric, "whole", unit="grey levels")] = mean_estimate(error)
-    null_reading = _read(exam.world, reconstruction)
+            null[Key(metric, "whole", unit="grey levels")] = mean_estimate(error)
+    null_reading = read_labels(exam.world, reconstruction)
     answers: dict[Hashable, Estimates] = {"": null}
     pictures: dict[Hashable, Images] = {}
+    followed = [model.abduct(exam.images[rows]) for rows in exam.followed] if "axes" in judge.parts else []
     for question in exam.questions:
         prediction = _predict(model, name, exam, abducted, question, advance)
-        reading = _read(exam.world, prediction)
+        reading = read_labels(exam.world, prediction)
         answers[question.node] = {
-            **_pixel_estimates(exam, question, prediction),
-            **_label_estimates(exam, question, reading),
-            **_amplification(exam, question, reading, null_reading),
+            **pixel_estimates(exam, question, prediction),
+            **label_estimates(exam, question, reading),
+            **amplification(exam, question, reading, null_reading),
+            **judge.of_images(question, prediction),
+            **judge.of_model(model, question, prediction, followed),
         }
         pictures[question.node] = prediction[:n_examples]
     return answers, _Pictures(reconstruction[:n_examples], pictures)
@@ -394,9 +303,9 @@ def _answer(
 def _predict(
     model: CounterfactualModel,
     name: str,
-    exam: _Exam,
+    exam: Exam,
     abducted: Sequence[Any],
-    question: _Question | None,
+    question: Question | None,
     advance: Callable[[], object],
 ) -> Images:
     parts = []
@@ -410,60 +319,7 @@ def _predict(
     return images
 
 
-def _pixel_estimates(exam: _Exam, question: _Question, prediction: Images) -> Estimates:
-    if question.images is None:
-        return {}
-    errors = image_errors(prediction, question.images, exam.images, threshold=exam.threshold)
-    found: Estimates = {
-        _Key("error", region, unit="grey levels"): mean_estimate(errors.error(region)) for region in REGIONS
-    }
-    for region in RATIO_REGIONS:
-        found[_Key("ratio to copying", region, unit="ratio")] = errors.ratio(region)
-    return found
-
-
-def _label_estimates(exam: _Exam, question: _Question, reading: dict[Hashable, Vector] | None) -> Estimates:
-    """Return effectiveness and the share of unreadable images.
-
-    Without a true counterfactual image the reader itself is judged by the factual images.
-    """
-    intended = question.labels
-    if reading is None:
-        reading, intended = exam.reading, exam.labels
-    readable = exam.reading if question.reading is None else question.reading
-    errors = {v: np.abs(read - intended[v]) for v, read in reading.items()}
-    found = _in_both_units("effectiveness", errors, exam)
-    for v, read in reading.items():
-        lost = np.where(np.isfinite(readable[v]), np.isnan(read).astype(np.float64), np.nan)
-        found[_Key("unreadable", label=v, unit="share")] = mean_estimate(lost)
-    return found
-
-
-def _amplification(
-    exam: _Exam, question: _Question, reading: dict[Hashable, Vector], null_reading: dict[Hashable, Vector]
-) -> Estimates:
-    drift = {
-        v: np.abs(reading[v] - exam.labels[v]) - np.abs(null_reading[v] - exam.labels[v])
-        for v in question.unaffected
-        if v in reading
-    }
-    return _in_both_units("amplification", drift, exam)
-
-
-def _in_both_units(metric: str, values: dict[Hashable, Vector], exam: _Exam) -> Estimates:
-    """Return the means of `values` per label, in its unit and its sd, and their average over labels."""
-    found: Estimates = {}
-    for v, value in values.items():
-        found[_Key(metric, label=v, unit="label")] = mean_estimate(value)
-        sd = float(exam.labels[v].std())
-        found[_Key(metric, label=v, unit="sd")] = mean_estimate(value / sd if sd > 0 else value * np.nan)
-    if values:
-        of_labels = [found[_Key(metric, label=v, unit="sd")] for v in values]
-        found[_Key(metric, label="mean", unit="sd")] = average_estimate(of_labels)
-    return found
-
-
-def _scores(name: str, of_nodes: dict[Hashable, Estimates], exam: _Exam) -> Iterator[Score]:
+def _scores(name: str, of_nodes: dict[Hashable, Estimates], exam: Exam) -> Iterator[Score]:
     """Yield the scores of one model: per node, then averaged over roots, leaves and all nodes."""
     graph = exam.world.graph_of_labels
     asked = [q.node for q in exam.questions]
@@ -474,7 +330,7 @@ def _scores(name: str, of_nodes: dict[Hashable, Estimates], exam: _Exam) -> Iter
     }
     averages: dict[Hashable, Estimates] = {}
     for group, members in groups.items():
-        found: dict[_Key, list[Estimate]] = {}
+        found: dict[Key, list[Estimate]] = {}
         for key, estimate in ((k, e) for v in members for k, e in of_nodes[v].items()):
             if key.label in ("", "mean"):
                 found.setdefault(key, []).append(estimate)
@@ -487,7 +343,7 @@ def _scores(name: str, of_nodes: dict[Hashable, Estimates], exam: _Exam) -> Iter
             )
 
 
-def _examples(exam: _Exam, pictures: Mapping[str, _Pictures], n: int) -> tuple[CounterfactualExample, ...]:
+def _examples(exam: Exam, pictures: Mapping[str, _Pictures], n: int) -> tuple[CounterfactualExample, ...]:
     """Return the first images with every intervention, image by image."""
     return tuple(
         CounterfactualExample(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from causalrep.utils import CheckpointError, DataError, atomic_directory
 
@@ -38,18 +39,19 @@ class Score:
         The node that was intervened on, ``"mean of roots"``, ``"mean of leaves"`` or
         ``"mean of all"``; empty for the null intervention.
     metric : str
-        ``"error"``, ``"ratio to copying"``, ``"reconstruction"``, ``"effectiveness"``,
-        ``"amplification"`` or ``"unreadable"``; "reconstruction x10" is after ten null interventions.
+        One of those that :func:`counterfactual_report` lists, such as ``"ratio to copying"``;
+        "reconstruction x10" is after ten null interventions.
     region : str
-        ``"whole"``, ``"changed"`` or ``"unchanged"``; empty for a metric of labels.
+        ``"whole"``, ``"changed"`` or ``"unchanged"`` of an image, ``"numbers"`` or ``"slots"`` of a code;
+        else empty.
     label : hashable
         The label that was read from the image, or ``"mean"`` over labels; empty for a metric of pixels.
     unit : str
-        ``"grey levels"``, ``"ratio"``, ``"label"``, ``"sd"`` or ``"share"``.
+        ``"grey levels"``, ``"ratio"``, ``"label"``, ``"sd"``, ``"share"``, ``"R2"``, ...
     estimate, low, high : float
         The estimate and its 95 % interval over images.
     n : int
-        Number of images that count.
+        Number of images that count; of groups left out in turn, where that gave the interval.
     """
 
     model: str
@@ -106,9 +108,22 @@ _BLOCKS = (
     _Block("error", "changed", "", "grey levels", "error, changed region (grey levels)"),
     _Block("error", "unchanged", "", "grey levels", "error, unchanged region (grey levels)"),
     _Block("effectiveness", "", "mean", "sd", "labels read from the image, mean error (sd of the label)"),
+    _Block("effectiveness (oracle)", "", "mean", "sd", "labels read by the trained oracle, mean error (sd)"),
     _Block("amplification", "", "mean", "sd", "drift of labels that must not change (sd of the label)"),
+    _Block("reversibility", "whole", "", "grey levels", "set and set back, whole image (grey levels)"),
+    _Block("monotonicity", "", "", "rank correlation", "value read against value set, rank correlation"),
+    _Block("calibration", "", "", "slope", "value read against value set, slope"),
+    _Block("minimality", "", "", "CLD", "counterfactual latent divergence (lower is nearer)"),
+    _Block("Fréchet distance", "", "", "squared distance", "Fréchet distance to the true images"),
+    _Block("nuisance recovery", "", "mean", "R2", "unlabelled factors read from the image (R2)"),
+    _Block("latent error", "", "mean", "sd", "labels meant, against those read off the true image (sd)"),
 )
-_NULL_TITLE = "no intervention"
+_NULL_TITLE, _CODE_TITLE, _LEAK_TITLE = (
+    "no intervention",
+    "the code (DCI)",
+    "labels in the nuisance code (R2)",
+)
+_OTHERS = {"DCI": (_CODE_TITLE, "{label} of {region}"), "leak": (_LEAK_TITLE, "{label}")}
 
 
 @dataclass(frozen=True)
@@ -132,6 +147,8 @@ class CounterfactualReport:
         Of the images and targets.
     threshold : float
         From which difference of [0, 1] images a pixel counts as changed.
+    extractor : str
+        Hash of the feature extractor: Fréchet distances and minimality compare only with those of the same.
     examples : tuple of CounterfactualExample
         A few images for pictures; they are not part of :meth:`to_dict`.
     """
@@ -142,6 +159,7 @@ class CounterfactualReport:
     n_images: int
     seed: int
     threshold: float
+    extractor: str = ""
     examples: tuple[CounterfactualExample, ...] = field(default=(), repr=False, compare=False)
 
     def table(self) -> pd.DataFrame:
@@ -187,7 +205,7 @@ class CounterfactualReport:
         rows: dict[tuple[str, str], dict[str, str]] = {}
         for title, block in self._blocks().items():
             for model, cells in block.items():
-                if title == _NULL_TITLE:
+                if title in (_NULL_TITLE, _CODE_TITLE, _LEAK_TITLE):
                     rows.update({(column, model): {title: cell} for column, cell in cells.items()})
                 else:
                     rows[title, model] = cells
@@ -209,6 +227,7 @@ class CounterfactualReport:
             "n_images": self.n_images,
             "seed": self.seed,
             "threshold": self.threshold,
+            "extractor": self.extractor,
             "scores": [{name: _plain(value) for name, value in asdict(s).items()} for s in self.scores],
         }
 
@@ -227,6 +246,7 @@ class CounterfactualReport:
             n_images=content["n_images"],
             seed=content["seed"],
             threshold=content["threshold"],
+            extractor=content.get("extractor", ""),
         )
 
     @classmethod
@@ -268,6 +288,39 @@ class CounterfactualReport:
             models=(*names, COPY),
             examples=tuple(examples),
         )
+
+    @classmethod
+    def over_seeds(cls, reports: Sequence[CounterfactualReport]) -> CounterfactualReport:
+        """Return one report of the same models trained with several seeds, without examples.
+
+        Parameters
+        ----------
+        reports : sequence of CounterfactualReport
+            One per seed of the training, about the same questions and models of the same names.
+
+        Returns
+        -------
+        CounterfactualReport
+            Means over the seeds. An interval holds both sources of chance: with s the standard deviation
+            over S seeds and h the mean half width over images, its half width is the root of
+            (t s)^2 / S + h^2, with t of S - 1 degrees of freedom. The images are the same for every seed,
+            so h does not shrink with their number.
+
+        Raises
+        ------
+        DataError
+            If the reports are not about the same questions and models, or there is none.
+        """
+        parts = list(reports)
+        if not parts or any(
+            part._questions != parts[0]._questions or part.models != parts[0].models for part in parts
+        ):
+            raise DataError("`reports` must be at least one, about the same questions and models")
+        rows: dict[tuple[Any, ...], list[Score]] = {}
+        for score in (score for part in parts for score in part.scores):
+            key = (score.model, score.node, score.metric, score.region, score.label, score.unit)
+            rows.setdefault(key, []).append(score)
+        return replace(parts[0], scores=tuple(_pooled(scores) for scores in rows.values()), examples=())
 
     @property
     def _questions(self) -> tuple[Any, ...]:
@@ -321,6 +374,7 @@ class CounterfactualReport:
         head = (
             f"Counterfactual images against the truth: {self.n_images} images (seed {self.seed}), "
             "estimate ± half a 95 % interval over images"
+            + (f", features of extractor {self.extractor}" if self.extractor else "")
         )
         parts = [
             f"{title}\n{_text(['', *_columns(block)], _cells(block))}"
@@ -331,7 +385,11 @@ class CounterfactualReport:
     def _blocks(self) -> dict[str, dict[str, dict[str, str]]]:
         """Return heading -> model -> column -> cell, leaving out quantities that nobody has."""
         blocks = {block.title: self._block(block) for block in _BLOCKS}
-        blocks[_NULL_TITLE] = self._null_block()
+        for s in self.scores:
+            if s.metric in _OTHERS or s.metric.startswith("reconstruction"):
+                title, column = _OTHERS.get(s.metric, (_NULL_TITLE, "{metric} (grey levels)"))
+                cells = blocks.setdefault(title, {}).setdefault(s.model, {})
+                cells[column.format(metric=s.metric, label=s.label, region=s.region)] = format_score(s)
         return {title: block for title, block in blocks.items() if block}
 
     def _block(self, wanted: _Block) -> dict[str, dict[str, str]]:
@@ -341,19 +399,23 @@ class CounterfactualReport:
                 block.setdefault(s.model, {})[str(s.node)] = format_score(s)
         return block
 
-    def _null_block(self) -> dict[str, dict[str, str]]:
-        block: dict[str, dict[str, str]] = {}
-        for s in self.scores:
-            if s.metric.startswith("reconstruction"):
-                block.setdefault(s.model, {})[f"{s.metric} (grey levels)"] = format_score(s)
-        return block
+
+def _pooled(scores: Sequence[Score]) -> Score:
+    """Return the mean of one score over seeds of the training."""
+    values = np.array([score.estimate for score in scores])
+    half = float(np.mean([(score.high - score.low) / 2 for score in scores]))
+    if len(scores) > 1:
+        between = float(values.std(ddof=1)) / math.sqrt(len(scores))
+        half = math.hypot(half, float(stdtrit(len(scores) - 1, 0.975)) * between)
+    mean = float(values.mean())
+    return replace(scores[0], estimate=mean, low=mean - half, high=mean + half)
 
 
 def format_score(score: Score) -> str:
     """Return ``"estimate ± half width"``, or a dash where the score is undefined."""
     if math.isnan(score.estimate):
         return "–"
-    digits = 3 if score.unit in ("ratio", "sd") else 2
+    digits = 2 if score.unit in ("grey levels", "label", "share") else 3
     text = f"{score.estimate:.{digits}f}"
     return text if math.isnan(score.low) else f"{text} ± {(score.high - score.low) / 2:.{digits}f}"
 

@@ -17,7 +17,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,14 @@ from scipy.special import stdtrit
 
 from causalrep.utils import DataError
 
-__all__ = ["Estimate", "average_estimate", "mean_estimate", "ratio_estimate"]
+__all__ = [
+    "Estimate",
+    "average_estimate",
+    "explained_estimate",
+    "jackknife_estimates",
+    "mean_estimate",
+    "ratio_estimate",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +47,7 @@ class Estimate:
     influence : ndarray of shape (n_images,)
         What each image adds; zero for an image that does not count, mean zero over all.
     n : int
-        Number of images that count.
+        Number of images that count; of groups, for an estimate by the jackknife.
     """
 
     value: float
@@ -144,6 +151,51 @@ def ratio_estimate(errors: ArrayLike, baseline: ArrayLike) -> Estimate:
     ratio = float(numerator[valid].mean()) / scale
     residual = np.where(valid, numerator - ratio * denominator, 0.0)
     return Estimate(ratio, residual / scale * (len(numerator) / n), n)
+
+
+def explained_estimate(errors: ArrayLike, deviations: ArrayLike) -> Estimate:
+    """Return the share of variance explained, R2 = 1 - mean(errors**2) / mean(deviations**2).
+
+    Parameters
+    ----------
+    errors, deviations : array of shape (n_images,)
+        Distance of each truth from its prediction, and from the mean; pairs with a NaN are left out.
+    """
+    left = ratio_estimate(np.square(errors), np.square(deviations))
+    return Estimate(1.0 - left.value, -left.influence, left.n)
+
+
+def jackknife_estimates(
+    statistics: Callable[[NDArray[np.intp]], Sequence[float]], n: int, *, groups: int = 10
+) -> list[Estimate]:
+    """Return statistics of images that are no means, with the spread that leaving out groups shows.
+
+    Parameters
+    ----------
+    statistics : callable
+        From the indices of the images that take part to some numbers.
+    n : int
+        Number of images.
+    groups : int, default=10
+        Images i with the same i modulo `groups` are left out together.
+
+    Returns
+    -------
+    list of Estimate
+        One per number; the standard errors are those of the delete-a-group jackknife, with `groups` - 1
+        degrees of freedom.
+
+    Notes
+    -----
+    With T the statistic of all and T_g without group g, the mean influence in a group is
+    (groups - 1) (mean(T_g) - T_g); every image of the group gets it times the root of their number, so that
+    the sum of squares is that of independent images.
+    """
+    values = statistics(np.arange(n))
+    group = np.arange(n) % groups
+    without = np.array([statistics(np.flatnonzero(group != g)) for g in range(groups)])
+    influence = (groups - 1) * (without.mean(axis=0) - without)[group] * np.sqrt(n / groups)
+    return [Estimate(float(value), influence[:, k], groups) for k, value in enumerate(values)]
 
 
 def average_estimate(estimates: Sequence[Estimate]) -> Estimate:

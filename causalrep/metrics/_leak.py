@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from causalrep.metrics._estimates import Estimate, explained_estimate
 from causalrep.utils import DataError, columns_of
 
-__all__ = ["label_leak"]
+__all__ = ["label_leak", "leak_estimates"]
 
 
 def label_leak(codes: ArrayLike, labels: Any) -> dict[Hashable, float]:
@@ -57,13 +58,18 @@ def label_leak(codes: ArrayLike, labels: Any) -> dict[Hashable, float]:
     >>> round(leak["told"], 3), leak["kept"] < 0.05
     (1.0, True)
     """
+    return {name: estimate.value for name, estimate in leak_estimates(codes, labels).items()}
+
+
+def leak_estimates(codes: ArrayLike, labels: Any) -> dict[Hashable, Estimate]:
+    """Return what :func:`label_leak` does, with the spread over images."""
     code = np.asarray(codes, dtype=np.float64)
     if code.ndim != 2 or not np.isfinite(code).all():
         raise DataError(
             f"`codes` must be a finite array of shape (n_images, n_codes), got shape {code.shape}"
         )
     terms = _quadratic(code)
-    leaks: dict[Hashable, float] = {}
+    leaks: dict[Hashable, Estimate] = {}
     for name, column in columns_of(labels, what="labels").items():
         label = np.asarray(column, dtype=np.float64)
         if label.shape != code.shape[:1]:
@@ -78,7 +84,7 @@ def label_leak(codes: ArrayLike, labels: Any) -> dict[Hashable, float]:
             )
         if np.ptp(label[known]) == 0:
             raise DataError(f"`labels` must vary, got a constant {name!r}")
-        leaks[name] = _predictive_r2(terms[known], label[known])
+        leaks[name] = press_estimate(terms[known], label[known])
     return leaks
 
 
@@ -90,7 +96,7 @@ def _quadratic(code: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.column_stack([np.ones(len(code)), standard, standard[:, first] * standard[:, second]])
 
 
-def _predictive_r2(terms: NDArray[np.float64], label: NDArray[np.float64]) -> float:
+def press_estimate(terms: NDArray[np.float64], label: NDArray[np.float64]) -> Estimate:
     """Return 1 - PRESS / total sum of squares, both leaving out the image that they predict."""
     left, singular, _ = np.linalg.svd(terms, full_matrices=False)
     basis = left[:, singular > singular[0] * 1e-10]
@@ -98,4 +104,4 @@ def _predictive_r2(terms: NDArray[np.float64], label: NDArray[np.float64]) -> fl
     leverage = np.minimum(np.sum(basis**2, axis=1), 1 - 1e-12)
     n = len(label)
     around_mean = (label - label.mean()) * n / (n - 1)
-    return float(1 - np.sum((residual / (1 - leverage)) ** 2) / np.sum(around_mean**2))
+    return explained_estimate(residual / (1 - leverage), around_mean)

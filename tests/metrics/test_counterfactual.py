@@ -122,7 +122,7 @@ class Fresh(Perfect):
 
 
 def report(models, world=None, **options):
-    return counterfactual_report(models, world or World(), **{"n_images": 20, **options})
+    return counterfactual_report(models, world or World(), **{"n_images": 20, "parts": (), **options})
 
 
 NODES = ("x", "y", "z")

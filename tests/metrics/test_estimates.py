@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from causalrep.metrics import average_estimate, mean_estimate, ratio_estimate
+from causalrep.metrics._estimates import explained_estimate, jackknife_estimates
 from causalrep.utils import DataError
 
 positive = st.floats(0.01, 100.0)
@@ -111,3 +112,18 @@ def test_bad_input_is_named():
         mean_estimate([1.0, 2.0]).interval(95)
     with pytest.raises(DataError, match="same images"):
         average_estimate([mean_estimate([1.0, 2.0]), mean_estimate([1.0, 2.0, 3.0])])
+
+
+def test_the_jackknife_of_a_mean_is_the_error_of_group_means():
+    """Leaving out a group of equal size: the classic standard error of the mean of ten group means."""
+    values = np.random.default_rng(0).normal(size=40)
+    (found,) = jackknife_estimates(lambda rows: [values[rows].mean()], 40)
+    of_groups = np.array([values[g::10].mean() for g in range(10)])
+    assert found.value == pytest.approx(values.mean())
+    assert found.standard_error == pytest.approx(of_groups.std(ddof=1) / np.sqrt(10))
+    assert found.n == 10
+
+
+def test_the_share_explained_is_one_less_the_ratio_of_squares():
+    found = explained_estimate([1.0, 2.0, float("nan")], [2.0, 4.0, 1.0])
+    assert (found.value, found.n) == (0.75, 2)
