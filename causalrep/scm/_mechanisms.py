@@ -388,7 +388,13 @@ class Linear(AdditiveNoise):
     def _line(self, *values: Array) -> Array:
         total: Any = None if self.intercept == 0 and values else self.intercept
         for coefficient, value in zip(self.coefficients.values(), values, strict=True):
-            total = coefficient * value if total is None else total + coefficient * value
+            term = coefficient * value
+            if total is None:
+                total = term
+            elif isinstance(term, np.ndarray) and np.result_type(total, term) == term.dtype:
+                total = np.add(total, term, out=term)  # one array less to fetch and to fill
+            else:
+                total = total + term
         return total
 
     @property
