@@ -263,13 +263,13 @@ class CBPS(_ByPropensity):
         def moments(b: Array) -> Array:
             _, slope, _ = logistic(design @ b, sample.t)
             _, balance, _ = _tailored(estimand, design @ b, sample.t)
-            return -np.concatenate([weighted.T @ slope, weighted.T @ balance]) / n
+            return np.asarray(-np.concatenate([weighted.T @ slope, weighted.T @ balance]) / n)
 
         def jacobian(b: Array) -> Array:
             _, _, curvature = logistic(design @ b, sample.t)
             _, _, bend = _tailored(estimand, design @ b, sample.t)
             blocks = [weighted.T @ (design * part[:, None]) for part in (curvature, bend)]
-            return -np.concatenate(blocks) / n
+            return np.asarray(-np.concatenate(blocks) / n)
 
         start = np.linalg.lstsq(design, np.log(first / (1 - first)), rcond=None)[0]
         solved = least_squares(

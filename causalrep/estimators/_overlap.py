@@ -83,6 +83,8 @@ class Overlap(Balance):
         Who was treated.
     weight : array of shape (n,)
         Weights of the rows: the inverse of the probability of the arm that they are in.
+    messages : tuple of str
+        What there is to warn of.
     n_clipped : int
         Rows whose propensity was moved to `min_propensity`.
     min_propensity : float
@@ -97,8 +99,6 @@ class Overlap(Balance):
         Biometrika 96, 2009, equation 7).
     share_trimmed : float
         Share of the rows that are outside of these limits.
-    messages : tuple of str
-        What there is to warn of.
     """
 
     n_clipped: int

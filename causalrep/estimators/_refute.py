@@ -39,13 +39,13 @@ def refute(
     X: Any,
     y: Any,
     *,
-    method: str = "placebo_treatment",
     treatment: Any = None,
     instrument: Any = None,
     mediator: Any = None,
     time: Any = None,
     cluster: Any = None,
     sample_weight: Any = None,
+    method: str = "placebo_treatment",
     estimand: str = "ate",
     n_repetitions: int = 100,
     control: Any = None,
@@ -131,12 +131,12 @@ def refute(
     Examples
     --------
     >>> import numpy as np
-    >>> from causalrep.estimators import IPW, refute
+    >>> from causalrep.estimators import EntropyBalancing, refute
     >>> rng = np.random.default_rng(0)
     >>> z = rng.normal(size=(400, 1))
     >>> t = (rng.random(400) < 1 / (1 + np.exp(-z[:, 0]))).astype(int)
     >>> y = 2 * t + z[:, 0] + rng.normal(size=400)
-    >>> result = refute(IPW(), z, y, treatment=t, n_repetitions=20, random_state=0)
+    >>> result = refute(EntropyBalancing(), z, y, treatment=t, n_repetitions=20, random_state=0)
     >>> len(result.null), result.pvalue > 0.05
     (20, True)
     """
