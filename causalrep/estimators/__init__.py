@@ -6,6 +6,7 @@ from causalrep.estimators._balancing_propensity import CBPS, OverlapWeights
 from causalrep.estimators._causal_effect import causal_effect
 from causalrep.estimators._causal_forest import CausalForest
 from causalrep.estimators._crossfit import CrossFitWarning
+from causalrep.estimators._deep_iv import DeepIV
 from causalrep.estimators._did import DifferenceInDifferences
 from causalrep.estimators._double_ml import DoubleML
 from causalrep.estimators._effect_report import EffectReport, EffectSet, PossibleEffect
@@ -13,8 +14,11 @@ from causalrep.estimators._gcomputation import GComputation
 from causalrep.estimators._group_time import GroupTimeDiD
 from causalrep.estimators._ipw import IPW
 from causalrep.estimators._iv_tests import SpecificationTest, WeakInstrumentTest
+from causalrep.estimators._kernel_iv import KernelIV
 from causalrep.estimators._metalearners import DRLearner, RLearner, SLearner, TLearner, XLearner
 from causalrep.estimators._overlap import Balance, Overlap, OverlapWarning
+from causalrep.estimators._policy_tree import PolicyTree
+from causalrep.estimators._policy_value import policy_value
 from causalrep.estimators._rdd import RegressionDiscontinuity
 from causalrep.estimators._refutation import Refutation
 from causalrep.estimators._refute import refute
@@ -25,29 +29,37 @@ from causalrep.estimators._synthetic_control import SyntheticControl
 from causalrep.estimators._synthetic_did import SyntheticDiD
 from causalrep.estimators._tmle import TMLE
 from causalrep.estimators._two_stage import GMM, LIML, KClass, TwoStageLeastSquares
+from causalrep.estimators._uplift import auuc, qini_curve, qini_score, rate, toc_curve, uplift_curve
 from causalrep.estimators._weighting import EntropyBalancing, StableWeights
 
 __all__ = [
     "AIPW",
+    "CBPS",
     "GMM",
     "IPW",
     "LIML",
     "TMLE",
+    "Balance",
     "CausalForest",
     "CrossFitWarning",
     "DRLearner",
+    "DeepIV",
     "DifferenceInDifferences",
     "DoseWarning",
     "DoubleML",
     "EffectReport",
     "EffectResult",
     "EffectSet",
+    "EntropyBalancing",
     "GComputation",
     "GroupTimeDiD",
     "KClass",
+    "KernelIV",
     "Overlap",
     "OverlapWarning",
+    "OverlapWeights",
     "PlaceboTest",
+    "PolicyTree",
     "PossibleEffect",
     "RLearner",
     "Refutation",
@@ -55,18 +67,21 @@ __all__ = [
     "SLearner",
     "SharedNuisances",
     "SpecificationTest",
+    "StableWeights",
     "SyntheticControl",
     "SyntheticDiD",
     "TLearner",
     "TwoStageLeastSquares",
     "WeakInstrumentTest",
     "XLearner",
+    "auuc",
     "causal_effect",
+    "policy_value",
+    "qini_curve",
+    "qini_score",
+    "rate",
     "refute",
     "share_nuisances",
-    "EntropyBalancing",
-    "StableWeights",
-    "CBPS",
-    "OverlapWeights",
-    "Balance",
+    "toc_curve",
+    "uplift_curve",
 ]
