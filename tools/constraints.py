@@ -5,7 +5,8 @@ Run in the environment whose tests have just passed:
     python tools/constraints.py > constraints.txt
 
 The walk starts at the requirements, extras and groups of ``pyproject.toml`` and follows the
-metadata of what is installed, so packages that merely lie around in the environment stay out.
+metadata of what is installed, so packages that merely lie around in the environment stay out. The
+extras for accelerators are left out: which of them can be installed and tested depends on the machine.
 """
 
 from __future__ import annotations
@@ -28,11 +29,12 @@ HEADER = """\
 
 
 def declared_requirements(project_file: Path) -> Iterator[Requirement]:
-    """Yield what the project asks for: to build, to run, with every extra, in every group."""
+    """Yield what the project asks for: to build, to run, with the extras for any machine, in every group."""
     config = tomllib.loads(project_file.read_text(encoding="utf-8"))
     texts: list[Any] = [*config["build-system"]["requires"], *config["project"]["dependencies"]]
-    for extra in config["project"]["optional-dependencies"].values():
-        texts += extra
+    for name, extra in config["project"]["optional-dependencies"].items():
+        if not name.startswith("gpu"):
+            texts += extra
     for group in config["dependency-groups"].values():
         texts += [item for item in group if isinstance(item, str)]
     yield from map(Requirement, texts)

@@ -50,12 +50,13 @@ from causalrep.independence._correlation import (
 )
 from causalrep.independence._moments import Moments, PatternMoments, row_chunks
 from causalrep.independence._partial_correlation import (
-    Residuals,
     residuals,
     residuals_of,
     scratch_arrays,
     sorted_columns,
 )
+from causalrep.independence._single_precision import SinglePrecision
+from causalrep.independence._triton import MOST_GIVEN, refuse_unless_triton, triton_kernel
 from causalrep.utils import DataError, UnknownNameError
 
 __all__ = ["FisherZ"]
@@ -76,6 +77,14 @@ class FisherZ(CITest):
     missing : {"raise", "testwise"}, default="raise"
         Missing values (NaN) are an error, or each test uses the rows that have all of its columns, with its
         own number of rows. That is unbiased where values are missing completely at random.
+    precision : {"float64", "float32"}, default="float64"
+        In what a search looks for the weakest dependence. Single precision halves what is read from memory;
+        every test that its rounding could confuse with the weakest one is decided again in double precision,
+        so that graphs, separating sets and p-values are the same to the last bit.
+    kernel : {"array", "triton"}, default="array"
+        How tests with up to three conditioning columns are computed: by array operations, or by one kernel
+        in Triton (extra ``gpu``), for Torch tensors on CUDA. The two agree up to rounding. Which is faster on
+        your device is measured by ``benchmarks/independence/bench_gpu.py``.
 
     Attributes
     ----------
@@ -88,6 +97,10 @@ class FisherZ(CITest):
     ------
     DataError
         In `fit`: for missing, infinite or complex values, constant columns, text, fewer than four rows.
+    DeviceError
+        In `fit`: for ``kernel="triton"`` and data that are not Torch tensors on CUDA.
+    UnknownNameError
+        For a choice that does not exist.
 
     Notes
     -----
@@ -109,12 +122,18 @@ class FisherZ(CITest):
 
     n_samples_: int
 
-    def __init__(self, *, missing: str = "raise") -> None:
-        if missing not in ("raise", "testwise"):
-            raise UnknownNameError(missing, ("raise", "testwise"), what="`missing`")
-        self.missing = missing
+    def __init__(self, *, missing: str = "raise", precision: str = "float64", kernel: str = "array") -> None:
+        for what, value, choices in (
+            ("missing", missing, ("raise", "testwise")),
+            ("precision", precision, ("float64", "float32")),
+            ("kernel", kernel, ("array", "triton")),
+        ):
+            if value not in choices:
+                raise UnknownNameError(value, choices, what=f"`{what}`")
+        self.missing, self.precision, self.kernel = missing, precision, kernel
         self._patterns: PatternMoments | None = None
         self._moments: Moments | None = None
+        self._single: SinglePrecision | None = None
 
     def fit(self, X: Any) -> FisherZ:
         """Compute the correlations of the columns.
@@ -264,14 +283,12 @@ class FisherZ(CITest):
             return xp.full(shape, math.inf, dtype=xp.float64, device=device_of(self._anchor))
         if self._patterns is not None:  # tests on different rows compare by p-value only
             return self._strength_testwise(i, j, S)
-        found = self._residuals(i, j, S)
-        square = found.covariance * found.covariance
-        product = found.variance_i * found.variance_j
-        if not S:
-            return square
-        untestable = xp.asarray(math.inf, dtype=xp.float64, device=device_of(square))
-        singular = found.singular(len(S))
-        return xp.where(singular, untestable, square / xp.where(singular, 1.0, product))
+        i, j, S = self._in_order(i, j, S)
+        if self._single is not None and S:
+            return self._single.strength(i, j, S)
+        if self.kernel == "triton" and len(S) <= MOST_GIVEN:
+            return triton_kernel().partial_correlations(self._anchor, self._d, i, j, S, squared=True)
+        return residuals(self._anchor, self._d, i, j, S).strength(len(S))
 
     def _evaluate(self, i: Array, j: Array, S: tuple[Array, ...]) -> CITestBatch:
         xp = namespace_of(self._anchor)
@@ -284,14 +301,12 @@ class FisherZ(CITest):
             nothing = xp.full(i.shape, math.nan, dtype=xp.float64, device=where)
             flag = xp.full(i.shape, int(Flag.TOO_FEW_ROWS), dtype=xp.int8, device=where)
             return _GaussianBatch(nothing, nothing, all_dof, flag)
-        found = self._residuals(i, j, sorted_columns(S) if k > 2 and self._rank is None else S)
-        r = found.covariance
-        flag = xp.zeros(i.shape, dtype=xp.int8, device=where)
-        if k > 0:
-            singular = found.singular(k)
-            product = xp.where(singular, 1.0, found.variance_i * found.variance_j)
-            r = xp.where(singular, math.nan, r / xp.sqrt(product))
-            flag = xp.astype(singular, xp.int8) * int(Flag.SINGULAR)
+        i, j, given = self._in_order(i, j, sorted_columns(S) if k > 2 and self._rank is None else S)
+        if self.kernel == "triton" and k <= MOST_GIVEN:
+            r = triton_kernel().partial_correlations(self._anchor, self._d, i, j, given, squared=False)
+        else:
+            r = residuals(self._anchor, self._d, i, j, given).correlation(k)
+        flag = xp.astype(xp.isnan(r), xp.int8) * int(Flag.SINGULAR)
         # A correlation of one has an infinite z; the nearest number below has a finite one.
         z = math.sqrt(dof) * xp.atanh(xp.clip(r, -_LARGEST_R, _LARGEST_R))
         return _GaussianBatch(z, erfc(xp.abs(z) * math.sqrt(0.5)), all_dof, flag)
@@ -306,10 +321,14 @@ class FisherZ(CITest):
         warn: bool = True,
     ) -> FisherZ:
         """Store R, whose columns are in canonical order, and the canonical place of each column."""
+        if self.kernel == "triton":
+            refuse_unless_triton(R)
         xp = namespace_of(R)
         self.names_ = tuple(names)
         self.n_samples_ = n
         self._anchor = xp.reshape(R, (-1,))
+        self._d = len(self.names_)
+        self._single = SinglePrecision(self._anchor, self._d) if self.precision == "float32" else None
         place = {name: k for k, name in enumerate(ordered)}
         rank = np.array([place[name] for name in names], dtype=np.int64)
         in_order = bool((rank == np.arange(len(rank))).all())
@@ -318,12 +337,12 @@ class FisherZ(CITest):
             warn_if_collinear(R, ordered, n)
         return self
 
-    def _residuals(self, i: Array, j: Array, S: Sequence[Array]) -> Residuals:
-        if self._rank is not None:
-            i, j = self._canonical(i), self._canonical(j)
-            S = [self._canonical(s) for s in S]
-            S = sorted_columns(S) if len(S) > 2 else S
-        return residuals(self._anchor, len(self.names_), i, j, S)
+    def _in_order(self, i: Array, j: Array, S: Sequence[Array]) -> tuple[Array, Array, Sequence[Array]]:
+        """Return canonical positions, those of three and more conditioning columns sorted."""
+        if self._rank is None:
+            return i, j, S
+        S = [self._canonical(s) for s in S]
+        return self._canonical(i), self._canonical(j), sorted_columns(S) if len(S) > 2 else S
 
     def _strength_testwise(self, i: Array, j: Array, S: Sequence[Array]) -> Array:
         xp = namespace_of(self._anchor)

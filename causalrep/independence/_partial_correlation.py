@@ -14,6 +14,7 @@ section 2.5.3 (partial correlation as a Schur complement).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -47,6 +48,25 @@ class Residuals(NamedTuple):
             return smallest < SMALLEST_PIVOT
         lost = smallest * self.pivot < 8.0 * n_given * _EPSILON
         return (xp.minimum(smallest, self.pivot) < SMALLEST_PIVOT) | lost
+
+    def correlation(self, n_given: int) -> Array:
+        """Return the partial correlations, NaN where the tests cannot be made."""
+        if not n_given:
+            return self.covariance
+        xp = namespace_of(self.covariance)
+        singular = self.singular(n_given)
+        product = xp.where(singular, 1.0, self.variance_i * self.variance_j)
+        return xp.where(singular, math.nan, self.covariance / xp.sqrt(product))
+
+    def strength(self, n_given: int) -> Array:
+        """Return the squared partial correlations, infinite where the tests cannot be made."""
+        xp = namespace_of(self.covariance)
+        square = self.covariance * self.covariance
+        if not n_given:
+            return square
+        singular = self.singular(n_given)
+        product = xp.where(singular, 1.0, self.variance_i * self.variance_j)
+        return xp.where(singular, math.inf, square / product)
 
 
 def scratch_arrays(n_given: int) -> int:
