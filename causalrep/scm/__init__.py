@@ -11,6 +11,7 @@ equation, a Python function, a renderer that draws an image, a network that inve
 
 from causalrep.scm._attribute_arrows import arrow_strength, feature_relevance
 from causalrep.scm._attribute_change import attribute_change, unit_change
+from causalrep.scm._attribute_mean import attribute_mean_change
 from causalrep.scm._attribute_noise import attribute_anomalies, intrinsic_causal_influence
 from causalrep.scm._attribution import Attribution
 from causalrep.scm._builder import Builder
@@ -106,6 +107,7 @@ __all__ = [
     "arrow_strength",
     "attribute_anomalies",
     "attribute_change",
+    "attribute_mean_change",
     "feature_relevance",
     "intrinsic_causal_influence",
     "root_causes",

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from causalrep.utils import DataError, keyed_generator
 
-__all__ = ["EXACT", "Game", "Shares", "shapley", "subsets"]
+__all__ = ["EXACT", "Game", "Shares", "coalition_weights", "shapley", "subsets"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Masks: TypeAlias = NDArray[np.bool_]
@@ -64,6 +64,15 @@ def subsets(n_players: int) -> Masks:
     return (numbers[:, None] >> np.arange(n_players) & 1).astype(bool)
 
 
+def coalition_weights(n_players: int) -> Floats:
+    """Return the matrix, shape (p, 2**p), that takes the values of `subsets` to Shapley values."""
+    p, masks = n_players, subsets(n_players)
+    sizes = masks.sum(axis=1)
+    joining = np.array([factorial(s) * factorial(p - s - 1) / factorial(p) for s in range(p)])
+    weights: Floats = np.where(masks.T, joining[sizes - 1], -joining[np.minimum(sizes, p - 1)])
+    return weights
+
+
 def shapley(
     game: Game, n_players: int, *, seed: int, tolerance: float = 0.02, max_permutations: int = 512
 ) -> Shares:
@@ -99,12 +108,8 @@ def shapley(
 
 
 def _exact(game: Game, p: int) -> Shares:
-    masks = subsets(p)
-    values = game(masks)
-    sizes = masks.sum(axis=1)
-    joining = np.array([factorial(s) * factorial(p - s - 1) / factorial(p) for s in range(p)])
-    weights = np.where(masks.T, joining[sizes - 1], -joining[np.minimum(sizes, p - 1)])
-    each = np.moveaxis(np.tensordot(weights, values, axes=(1, 1)), 1, 0)  # (r, p, *out)
+    values = game(subsets(p))
+    each = np.moveaxis(np.tensordot(coalition_weights(p), values, axes=(1, 1)), 1, 0)  # (r, p, *out)
     return _shares(each, np.zeros(each.shape[1:]), values[:, -1], values[:, 0], 0)
 
 
