@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from causalrep.independence._base import CITest
 from causalrep.independence._cmi_knn import CMIKnn
+from causalrep.independence._corrected_fisherz import CorrectedFisherZ
 from causalrep.independence._degenerate_gaussian import DegenerateGaussian
 from causalrep.independence._discrete import ChiSquare, GSquare
 from causalrep.independence._distance_correlation import DistanceCorrelation
@@ -20,6 +21,7 @@ __all__ = ["TESTS"]
 TESTS: dict[str, Callable[[], CITest]] = {
     "chisquare": ChiSquare,
     "cmiknn": CMIKnn,
+    "corrected_fisherz": CorrectedFisherZ,
     "degenerate_gaussian": DegenerateGaussian,
     "distance_correlation": DistanceCorrelation,
     "fisherz": FisherZ,
