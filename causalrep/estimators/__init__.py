@@ -15,6 +15,7 @@ from causalrep.estimators._group_time import GroupTimeDiD
 from causalrep.estimators._ipw import IPW
 from causalrep.estimators._iv_tests import SpecificationTest, WeakInstrumentTest
 from causalrep.estimators._kernel_iv import KernelIV
+from causalrep.estimators._matching import Matching
 from causalrep.estimators._metalearners import DRLearner, RLearner, SLearner, TLearner, XLearner
 from causalrep.estimators._overlap import Balance, Overlap, OverlapWarning
 from causalrep.estimators._policy_tree import PolicyTree
@@ -55,6 +56,7 @@ __all__ = [
     "GroupTimeDiD",
     "KClass",
     "KernelIV",
+    "Matching",
     "Overlap",
     "OverlapWarning",
     "OverlapWeights",

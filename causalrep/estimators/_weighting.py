@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -20,7 +20,7 @@ from causalrep.estimators._result import EffectResult
 from causalrep.estimators._scores import LinearScore, Projection, partial_score, pseudo_score, with_intercept
 from causalrep.utils import DataError, PositivityError, UnknownNameError
 
-__all__ = ["EntropyBalancing", "StableWeights", "Weighted", "WeightingEstimator", "targets"]
+__all__ = ["EntropyBalancing", "StableWeights", "Weighted", "WeightingEstimator", "count_of", "targets"]
 
 Array = NDArray[np.float64]
 
@@ -76,7 +76,7 @@ class WeightingEstimator(EffectEstimator):
     def _balanced(self, sample: Sample) -> Array:
         """Return ones, and standardised the features whose means the weights shall balance."""
         W = sample.W
-        parts = [W**power for power in range(1, _count(self, "moments") + 1)]
+        parts = [W**power for power in range(1, count_of(self, "moments") + 1)]
         if getattr(self, "interactions", False):
             parts += [W[:, [i]] * W[:, [j]] for i, j in combinations(range(W.shape[1]), 2)]
         features = np.column_stack(parts)
@@ -113,6 +113,12 @@ class WeightingEstimator(EffectEstimator):
     def _messages(self) -> tuple[str, ...]:
         return self.balance_.messages if self._is_binary else ()
 
+    def _result(self, estimand: str, alpha: float) -> EffectResult:
+        found = super()._result(estimand, alpha)
+        if not self._is_binary:
+            return found
+        return replace(found, warnings=self._fields(self._weighted(estimand))["messages"])
+
     def _projected(self, features: Array) -> Projection:
         return self._projected_by(self._target() if self._is_binary else "ate", features)
 
@@ -146,7 +152,8 @@ class WeightingEstimator(EffectEstimator):
         )
 
 
-def _count(estimator: Any, name: str) -> int:
+def count_of(estimator: Any, name: str) -> int:
+    """Return a parameter that must be a positive integer."""
     value = getattr(estimator, name, 1)
     if not isinstance(value, (int, np.integer)) or value < 1:
         raise DataError(f"`{name}` must be an integer of at least 1, got {value!r}")

@@ -312,7 +312,7 @@ def test_intervals_cover(kind):
         errors.append(result.estimate - 2)
         ses.append(result.se)
     bias = np.mean(errors) / np.mean(ses)
-    if isinstance(est, StableWeights) and est.tolerance:
+    if getattr(est, "tolerance", 0) or getattr(est, "over_identified", False):
         assert abs(bias) < 1.0  # the tolerance leaves at most 2 * 0.02 * (1 + 0.5 + 0.3), 0.7 of the errors
         return
     # 300 draws: 95 % have the binomial interval 0.92 to 0.975; the mean error of 300 has the error 0.06
