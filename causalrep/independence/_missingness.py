@@ -144,12 +144,11 @@ class Recovery:
             causes = np.logical_or(causes, self._causes[column])
         rows = np.arange(len(i))
         causes[rows[:, None], S] = False
-        beside: list[Bools] = []
+        needed: Bools = np.ones(len(i), dtype=bool)
         for end in (i, j):
             others = causes.copy()
             others[rows, end] = False
-            beside.append(others.any(axis=1))
-        needed: Bools = beside[0] & beside[1]
+            needed = np.logical_and(needed, others.any(axis=1))
         return needed
 
     def answer(self, i: int, j: int, S: Columns) -> Answer:
