@@ -231,8 +231,8 @@ def _influence(design: _Design, regressor: Any, classifier: Any) -> tuple[Floats
     if min(worth) < 1:
         warnings.warn(
             "the samples overlap too little: where they are mixed, some weights are worth fewer than 100 "
-            "rows, or less than a tenth of all, so that standard errors are too small; `attribute_change` needs no "
-            "overlap, but a model of each sample",
+            "rows, or less than a tenth of all, and standard errors are too small; `attribute_change` needs "
+            "no overlap, but a model of each sample",
             stacklevel=3,
         )
     return np.array(terms), is_new

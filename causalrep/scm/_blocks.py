@@ -101,9 +101,15 @@ def _imagined(
     rows: slice,
 ) -> dict[Hashable, Array]:
     size = rows.stop - rows.start
-    new = dict(seen)
+    new, moves = dict(seen), _Moves(seen)
     for node in plan.order:
         mechanism = world[node]
+        if node in plan.replayed and mechanism is own[node] and not mechanism.deterministic:
+            move = mechanism.moved_by(moves.of(new, own_parents[node]))
+            if move is not None:  # the noise need not be known
+                new[node] = seen[node] + move
+                moves.known[node] = move
+                continue
         if isinstance(mechanism, Fixed):
             new[node] = np.asarray(mechanism.value)[rows]
         elif node in plan.moved and isinstance(mechanism, Shifted):
@@ -118,6 +124,22 @@ def _imagined(
             there = {name: new[name] for name in world_parents[node]}
             new[node] = forwarded(mechanism, node, there, noise, size)
     return new
+
+
+class _Moves:
+    """How far nodes have moved in the imagined world, found when somebody asks."""
+
+    def __init__(self, seen: Mapping[Hashable, Array]) -> None:
+        self.seen = seen
+        self.known: dict[Hashable, Array] = {}
+
+    def of(self, new: Mapping[Hashable, Array], nodes: Iterable[Hashable]) -> dict[Hashable, Array]:
+        """Return the moves of those nodes that are not what they were."""
+        changed = [node for node in nodes if new[node] is not self.seen[node]]
+        for node in changed:
+            if node not in self.known:
+                self.known[node] = new[node] - self.seen[node]
+        return {node: self.known[node] for node in changed}
 
 
 def as_frame(columns: Mapping[Hashable, NDArray[Any]]) -> pd.DataFrame:

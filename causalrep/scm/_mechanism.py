@@ -178,6 +178,21 @@ class Mechanism(ABC):
             return {}
         raise NotInvertibleError(f"a {type(self).__name__} cannot tell its noise from its value")
 
+    def moved_by(self, moves: Mapping[Hashable, Array]) -> Array | None:
+        """Return how far the value moves with some of its parents if its noise stays.
+
+        Parameters
+        ----------
+        moves : mapping of parent to array of shape (n,)
+            How far the parents moved, of those that did.
+
+        Returns
+        -------
+        array of shape (n,) or None
+            None, the default, where that depends on where they were.
+        """
+        return None
+
     def draw_noise(
         self, parents: Mapping[Hashable, Array], value: Array, generator: np.random.Generator
     ) -> Noise:

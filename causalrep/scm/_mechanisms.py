@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -385,9 +385,17 @@ class Linear(AdditiveNoise):
         self.intercept = intercept
         super().__init__(self._line, noise, parents=tuple(self.coefficients))
 
+    def moved_by(self, moves: Mapping[Hashable, Array]) -> Array:
+        """Return the sum of coefficient times move, shape (n,)."""
+        return self._sum(None, [(self.coefficients[node], move) for node, move in moves.items()])
+
     def _line(self, *values: Array) -> Array:
-        total: Any = None if self.intercept == 0 and values else self.intercept
-        for coefficient, value in zip(self.coefficients.values(), values, strict=True):
+        start = None if self.intercept == 0 and values else self.intercept
+        return self._sum(start, zip(self.coefficients.values(), values, strict=True))
+
+    @staticmethod
+    def _sum(total: Any, terms: Iterable[tuple[float, Array]]) -> Any:
+        for coefficient, value in terms:
             term = coefficient * value
             if total is None:
                 total = term
