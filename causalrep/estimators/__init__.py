@@ -16,6 +16,7 @@ from causalrep.estimators._ipw import IPW
 from causalrep.estimators._iv_tests import SpecificationTest, WeakInstrumentTest
 from causalrep.estimators._kernel_iv import KernelIV
 from causalrep.estimators._matching import Matching
+from causalrep.estimators._mediation import Mediation
 from causalrep.estimators._metalearners import DRLearner, RLearner, SLearner, TLearner, XLearner
 from causalrep.estimators._overlap import Balance, Overlap, OverlapWarning
 from causalrep.estimators._policy_tree import PolicyTree
@@ -57,6 +58,7 @@ __all__ = [
     "KClass",
     "KernelIV",
     "Matching",
+    "Mediation",
     "Overlap",
     "OverlapWarning",
     "OverlapWeights",

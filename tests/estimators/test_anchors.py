@@ -14,6 +14,7 @@ from causalrep.estimators import (
     DoubleML,
     GComputation,
     GroupTimeDiD,
+    Mediation,
     RegressionDiscontinuity,
     SyntheticControl,
     SyntheticDiD,
@@ -150,3 +151,14 @@ def test_cigarette_sales_after_proposition_99():
     mean = cells.mean()
     did = mean[1, True] - mean[1, False] - mean[0, True] + mean[0, False]
     assert did == pytest.approx(-27.35, abs=5e-3)
+
+
+def test_job_search_and_depression():
+    """JOBS II: the indirect effect by way of job-search efficacy, with three covariates."""
+    data = table("mediation_jobs/jobs.csv")
+    X = data[["treat", "job_seek", "econ_hard", "sex", "age"]]
+    est = Mediation("treat", "job_seek", method="linear").fit(X, data["depress2"])
+    assert est.nie().estimate == pytest.approx(-0.0157, abs=5e-5)
+    assert est.nde().estimate == pytest.approx(-0.0403, abs=5e-5)
+    assert est.ate().estimate == pytest.approx(-0.0560, abs=5e-5)
+    assert est.nie().ci == pytest.approx((-0.04, 0.01), abs=5e-3)
