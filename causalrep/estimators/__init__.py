@@ -8,6 +8,7 @@ from causalrep.estimators._causal_forest import CausalForest
 from causalrep.estimators._crossfit import CrossFitWarning
 from causalrep.estimators._deep_iv import DeepIV
 from causalrep.estimators._did import DifferenceInDifferences
+from causalrep.estimators._dose_response import DoseResponse
 from causalrep.estimators._double_ml import DoubleML
 from causalrep.estimators._effect_report import EffectReport, EffectSet, PossibleEffect
 from causalrep.estimators._gcomputation import GComputation
@@ -26,6 +27,7 @@ from causalrep.estimators._refutation import Refutation
 from causalrep.estimators._refute import refute
 from causalrep.estimators._result import EffectResult
 from causalrep.estimators._shared import SharedNuisances, share_nuisances
+from causalrep.estimators._shift import ShiftIntervention
 from causalrep.estimators._synthetic import PlaceboTest
 from causalrep.estimators._synthetic_control import SyntheticControl
 from causalrep.estimators._synthetic_did import SyntheticDiD
@@ -47,6 +49,7 @@ __all__ = [
     "DRLearner",
     "DeepIV",
     "DifferenceInDifferences",
+    "DoseResponse",
     "DoseWarning",
     "DoubleML",
     "EffectReport",
@@ -70,6 +73,7 @@ __all__ = [
     "RegressionDiscontinuity",
     "SLearner",
     "SharedNuisances",
+    "ShiftIntervention",
     "SpecificationTest",
     "StableWeights",
     "SyntheticControl",

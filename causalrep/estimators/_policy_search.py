@@ -107,7 +107,7 @@ def _best_stump(cuts: list[Array], codes: list[Codes], gain: Array, min_leaf: in
     return node
 
 
-def _worth(below: Array, total: Array, counts: NDArray[Any], n: Any, min_leaf: int) -> Array:
+def _worth(below: NDArray[Any], total: Any, counts: NDArray[Any], n: Any, min_leaf: int) -> Array:
     """Return what two leaves are worth, minus infinity where one of them is too small."""
     worth = np.maximum(below, 0) + np.maximum(total - below, 0)
     return np.where((counts >= min_leaf) & (n - counts >= min_leaf), worth, -np.inf)
