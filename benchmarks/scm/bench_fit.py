@@ -1,11 +1,12 @@
-"""Learn random nonlinear models beside DoWhy's GCM: CPU time, errors of interventions and counterfactuals.
+"""Learn random models beside DoWhy's GCM: CPU time, errors of interventions and counterfactuals.
 
-Twenty nodes with up to four parents; each node is a sum of lines, tanh, sines, kinks, bumps and products of
-its parents, scaled to unit variance, plus normal, Laplace or uniform noise of deviation 0.5. Errors are over
-all descendants of every second node, set to one deviation below and above its mean, against the true model:
-the absolute error of E[Y | do(x)], and the root mean square error of unit counterfactuals of 2,000 new rows,
-both in deviations of Y. DoWhy runs in an interpreter of its own (``--peer PYTHON``), with its own automatic
-choice.
+Twenty nodes with up to four parents; each node is a sum of functions of its parents, scaled to unit variance,
+plus normal, Laplace or uniform noise of deviation 0.5. The functions of ``--design nonlinear`` are lines,
+tanh, sines, kinks, bumps and products, of ``steps`` thresholds, stairs and lines, of ``linear`` lines. Errors
+are over all descendants of every second node, set to one deviation below and above its mean, against the true
+model: the absolute error of E[Y | do(x)], and the root mean square error of unit counterfactuals of 2,000 new
+rows, both in deviations of Y. DoWhy runs in an interpreter of its own (``--peer PYTHON``), with its own
+automatic choice.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -56,20 +58,33 @@ for i, (name, value) in enumerate(task["actions"]):
 print(json.dumps({"fit": fit, "rate": rate}))
 """
 
-SHAPES: tuple[Callable[[Any, float, float], Any], ...] = (
-    lambda x, a, b: a * x,  # noqa: ARG005
-    lambda x, a, b: a * np.tanh(2 * (x - b)),
-    lambda x, a, b: a * np.sin(1.5 * x + b),
-    lambda x, a, b: a * np.abs(x - b),
-    lambda x, a, b: a * np.exp(-((x - b) ** 2)),
-)
+Shape = Callable[[Any, float, float], Any]
+
+
+def line(x: Any, a: float, _: float) -> Any:
+    """Return the only function without a bend."""
+    return a * x
+
+
+DESIGNS: dict[str, tuple[Shape, ...]] = {
+    "nonlinear": (
+        line,
+        lambda x, a, b: a * np.tanh(2 * (x - b)),
+        lambda x, a, b: a * np.sin(1.5 * x + b),
+        lambda x, a, b: a * np.abs(x - b),
+        lambda x, a, b: a * np.exp(-((x - b) ** 2)),
+    ),
+    "steps": (line, lambda x, a, b: a * (x > b), lambda x, a, b: a * np.floor(x - b)),
+    "linear": (line,),
+}
 
 
 class Truth:
     """A random model that can be replayed under an intervention with the same noise."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, design: str) -> None:
         chance = np.random.default_rng(seed)
+        self.shapes, self.products = DESIGNS[design], design == "nonlinear"
         self.parents: list[list[int]] = [
             []
             if j < 3
@@ -87,25 +102,26 @@ class Truth:
                 self.scales[j] = float(raw.mean()), float(raw.std()) or 1.0
             columns.append(self._value(j, columns, noise[j]))
 
-    @staticmethod
-    def _terms(parents: list[int], chance: np.random.Generator) -> list[tuple[int, int, int, float, float]]:
-        terms = []
+    def _terms(
+        self, parents: list[int], chance: np.random.Generator
+    ) -> list[tuple[int, int, int, float, float]]:
+        terms, n_shapes = [], len(self.shapes)
         for p in parents:
             sign = float(chance.choice([-1, 1]))
             terms.append(
-                (int(chance.integers(5)), p, p, sign * chance.uniform(0.5, 1.5), chance.uniform(-1, 1))
+                (int(chance.integers(n_shapes)), p, p, sign * chance.uniform(0.5, 1.5), chance.uniform(-1, 1))
             )
         for p, q in itertools.pairwise(parents):
-            if chance.random() < 0.5:
-                terms.append((5, p, q, float(chance.choice([-1, 1])) * chance.uniform(0.3, 0.8), 0.0))
+            if self.products and chance.random() < 0.5:
+                terms.append((n_shapes, p, q, float(chance.choice([-1, 1])) * chance.uniform(0.3, 0.8), 0.0))
         return terms
 
     def _raw(self, j: int, columns: list[Any]) -> Any:
         total: Any = 0.0
         for kind, p, q, a, b in self.terms[j]:
-            product = kind == len(SHAPES)
+            product = kind == len(self.shapes)
             x = columns[p]
-            total = total + (a * x * np.tanh(columns[q]) if product else SHAPES[kind](x, a, b))
+            total = total + (a * x * np.tanh(columns[q]) if product else self.shapes[kind](x, a, b))
         return total
 
     def _value(self, j: int, columns: list[Any], noise: Any) -> Any:
@@ -144,9 +160,9 @@ class Truth:
         return sorted(found - {node})
 
 
-def experiment(seed: int, n: int, peer: str | None) -> dict[str, dict[str, float]]:
+def experiment(seed: int, n: int, peer: str | None, design: str) -> dict[str, dict[str, float]]:
     """Return time and errors of either side on one random model."""
-    truth = Truth(seed)
+    truth = Truth(seed, design)
     names = [f"V{j}" for j in range(N_NODES)]
     data = truth.rows(truth.noise(n, np.random.default_rng(seed + 100)))
     many, few = (truth.noise(size, np.random.default_rng(k)) for size, k in ((100_000, 5), (2_000, 6)))
@@ -217,6 +233,7 @@ def theirs(
             text=True,
             capture_output=True,
             check=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
         )
         loaded = [
             [np.load(Path(folder) / f"{what}{i}.npy") for i in range(len(actions))]
@@ -229,16 +246,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--n", type=int, default=10_000)
+    parser.add_argument("--design", choices=DESIGNS, default="nonlinear")
     parser.add_argument("--peer", help="a Python interpreter that has dowhy")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     if arguments.json:
-        tables = {seed: experiment(seed, arguments.n, arguments.peer) for seed in arguments.seeds}
+        tables = {
+            seed: experiment(seed, arguments.n, arguments.peer, arguments.design) for seed in arguments.seeds
+        }
         json.dump(tables, sys.stdout, indent=2)
         return
     print(f"{'seed':>5}  {'':<10}{'fit CPU s':>10}{'rows/s':>10}{'do':>8}{'counterfactual':>16}", flush=True)
     for seed in arguments.seeds:
-        for name, row in experiment(seed, arguments.n, arguments.peer).items():
+        for name, row in experiment(seed, arguments.n, arguments.peer, arguments.design).items():
             print(
                 f"{seed:>5}  {name:<10}{row['fit']:>10.2f}{row['rate']:>10.0f}{row['do']:>8.4f}"
                 f"{row['counterfactual']:>16.4f}",
