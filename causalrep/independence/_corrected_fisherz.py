@@ -11,7 +11,15 @@ import numpy as np
 from array_api_compat import device as device_of
 from numpy.typing import NDArray
 
-from causalrep.independence._arrays import Array, canonical_order, erfc, named_matrix, namespace_of, to_numpy
+from causalrep.independence._arrays import (
+    Array,
+    canonical_order,
+    erfc,
+    named_matrix,
+    namespace_of,
+    refuse_accelerator,
+    to_numpy,
+)
 from causalrep.independence._base import CITestBatch, CITestWarning, Flag
 from causalrep.independence._fisherz import FisherZ
 from causalrep.independence._missingness import Answer, Columns, Recovery, causes_of_gaps
@@ -120,6 +128,7 @@ class CorrectedFisherZ(FisherZ):
         CorrectedFisherZ
             The test itself.
         """
+        refuse_accelerator(X, "CorrectedFisherZ", "its regressions on the causes of gaps are NumPy's")
         super().fit(X)
         self._recovery: Recovery | None = None
         self.causes_: dict[Hashable, tuple[Hashable, ...]] = {}

@@ -72,17 +72,18 @@ class _KernelTest(ContinuousTest):
     def _factor(self, variables: Key, given: Key = ()) -> Array:
         """Return the centred factor of the product kernel of `variables` in a question given `given`."""
         key = (variables, given)
-        if key not in self._factors:
+        factor = self._factors.get(key)
+        if factor is None:
             # Conditioning variables that join another one count half, as in [2]_.
             half = given if set(variables) != set(given) else ()
             scales = [self._bandwidth(v, given) * (2.0 if v in half else 1.0) for v in variables]
             columns = [self._columns[v] / scale for v, scale in zip(variables, scales, strict=True)]
             factor = self._factor_of(namespace_of(self._anchor).stack(columns, axis=1))
-            held = sum(8 * math.prod(array.shape) for array in self._factors.values())
+            held = sum(8 * math.prod(array.shape) for array in list(self._factors.values()))
             if held + 8 * math.prod(factor.shape) > _CACHE_BYTES:
                 self._factors.clear()
             self._factors[key] = factor
-        return self._factors[key]
+        return factor  # another thread may have cleared the cache meanwhile
 
     def _bandwidth(self, v: int, given: Key) -> float:
         if self.bandwidth == "median":

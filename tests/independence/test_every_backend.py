@@ -13,6 +13,7 @@ from causalrep.independence import (
     RCIT,
     ChiSquare,
     CMIKnn,
+    CorrectedFisherZ,
     DegenerateGaussian,
     DistanceCorrelation,
     FisherZ,
@@ -71,7 +72,7 @@ def cases():
 
 
 def test_all_tests_by_name_are_here():
-    assert set(TESTS) == set(KERNELS) & set(TESTS) | {"polynomial"}
+    assert set(TESTS) == set(KERNELS) & set(TESTS) | {"polynomial", "corrected_fisherz"}
 
 
 @pytest.mark.parametrize(("name", "k"), cases())
@@ -104,6 +105,8 @@ def test_what_computes_in_main_memory_refuses_an_accelerator(monkeypatch):
     somewhere = torch.empty((50, 3), device="meta")
     with pytest.raises(DeviceError, match=r"`X` lies on device 'meta', but PolynomialGCM computes in main"):
         PolynomialGCM().fit(somewhere)
+    with pytest.raises(DeviceError, match="but CorrectedFisherZ computes in main memory"):
+        CorrectedFisherZ().fit(somewhere)
     with pytest.raises(DeviceError, match="the reason; move the data there first"):
         refuse_accelerator(somewhere, "this", "the reason")
     monkeypatch.setattr(_arrays, "on_host", lambda _: False)
