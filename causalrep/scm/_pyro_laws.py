@@ -17,6 +17,7 @@ from causalrep.scm._distributions import Categorical, Distribution
 from causalrep.scm._expressions import Apply, Expr, Law, Name, Number, Sum, children, laws_in
 from causalrep.scm._laws import LAWS
 from causalrep.scm._mechanism import Mechanism
+from causalrep.scm._torch_functions import ANY, REAL
 from causalrep.utils import CausalRepError
 
 __all__ = [
@@ -157,38 +158,7 @@ class Opaque(TorchDistribution):
         return tensor(self.mechanism.log_prob(self._arrays(), rows)).reshape(self.batch_shape)
 
 
-def _number(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    return lambda *parts: function(*parts).double()
-
-
-_SAME_NAME = (
-    *("exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "abs", "sign", "square"),
-    *("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arctanh"),
-    *("sigmoid", "logit", "erf", "relu", "floor", "ceil", "round"),
-)
-_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    **{name: getattr(torch, name) for name in _SAME_NAME},
-    "cbrt": lambda x: torch.sign(x) * torch.abs(x) ** (1 / 3),
-    "softplus": lambda x: torch.logaddexp(x, torch.zeros_like(x)),
-    "neg": torch.neg,
-    "not": _number(torch.logical_not),
-    "*": torch.mul,
-    "/": torch.div,
-    "//": torch.floor_divide,
-    "%": torch.remainder,
-    "**": torch.pow,
-    "<": _number(torch.lt),
-    "<=": _number(torch.le),
-    ">": _number(torch.gt),
-    ">=": _number(torch.ge),
-    "==": _number(torch.eq),
-    "!=": _number(torch.ne),
-    "and": _number(torch.logical_and),
-    "or": _number(torch.logical_or),
-    "where": lambda test, yes, no: torch.where(test != 0, yes, no),
-    "clip": lambda x, low, high: torch.minimum(torch.maximum(x, low), high),
-}
-_FOLDED = {"min": torch.minimum, "max": torch.maximum}
+_FUNCTIONS = {**REAL, **ANY}
 
 _FORWARD: Mapping[str, Callable[..., Any]] = {
     "N": lambda u, loc, scale: loc + scale * u,
@@ -221,11 +191,6 @@ def evaluated(expr: Expr, values: Mapping[Hashable, Tensor], noise: Mapping[str,
     parts = [evaluated(part, values, noise) for part in expr.args]
     if isinstance(expr, Law):
         return _drawn(expr, noise[expr.key], parts)
-    if expr.function in _FOLDED:
-        first, *rest = parts
-        for part in rest:
-            first = _FOLDED[expr.function](first, part)
-        return first
     return tensor(_FUNCTIONS[expr.function](*parts))
 
 

@@ -14,60 +14,11 @@ from causalrep.scm._expressions import Evaluator, Expr, Law, Name, Number, Sum
 from causalrep.scm._inverse import Undo, is_constant, way_to_the_draw
 from causalrep.scm._mechanism import NoiseLaw
 from causalrep.scm._torch import Place
+from causalrep.scm._torch_functions import ANY, REAL, countable
 from causalrep.scm._torch_laws import LAWS, category, log_prob_of
 from causalrep.utils import CausalRepError, DataError, NotInvertibleError
 
 __all__ = ["TorchEquation"]
-
-
-def _countable(value: Tensor) -> Tensor:
-    return value.long() if value.dtype == torch.bool else value
-
-
-def _fold(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
-    def of_many(first: Tensor, *rest: Tensor) -> Tensor:
-        for value in rest:
-            first = function(first, value)
-        return first
-
-    return of_many
-
-
-_REAL: Mapping[str, Callable[..., Tensor]] = {  # functions of real numbers: counts are made real first
-    **{name: getattr(torch, name) for name in ("exp", "expm1", "log", "log1p", "log2", "log10", "sqrt")},
-    **{name: getattr(torch, name) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "logit")},
-    **{name: getattr(torch, name) for name in ("arcsin", "arccos", "arctan", "arcsinh", "arctanh")},
-    "erf": torch.erf,
-    "sigmoid": torch.sigmoid,
-    "cbrt": lambda x: torch.sign(x) * torch.abs(x) ** (1 / 3),
-    "softplus": lambda x: torch.logaddexp(torch.zeros_like(x), x),
-    "/": torch.true_divide,
-    "**": torch.pow,
-}
-_ANY: Mapping[str, Callable[..., Tensor]] = {
-    "relu": lambda x: _countable(x).clamp_min(0),
-    "abs": lambda x: torch.abs(_countable(x)),
-    "sign": lambda x: torch.sign(_countable(x)),
-    "square": lambda x: torch.square(_countable(x)),
-    "neg": lambda x: -_countable(x),
-    **{name: getattr(torch, name) for name in ("floor", "ceil", "round")},
-    "not": torch.logical_not,
-    "and": torch.logical_and,
-    "or": torch.logical_or,
-    "*": torch.mul,
-    "//": torch.floor_divide,
-    "%": torch.remainder,
-    "<": torch.lt,
-    "<=": torch.le,
-    ">": torch.gt,
-    ">=": torch.ge,
-    "==": torch.eq,
-    "!=": torch.ne,
-    "min": _fold(torch.minimum),
-    "max": _fold(torch.maximum),
-    "where": lambda condition, a, b: torch.where(condition.bool(), a, b),
-    "clip": lambda x, low, high: torch.minimum(torch.maximum(x, low), high),
-}
 
 
 def _within(valid: Tensor, result: Tensor) -> Tensor:
@@ -199,17 +150,17 @@ class TorchEquation:
         if expr.function == "**" and isinstance(expr.args[1], Number) and expr.args[1].value in (2, 3):
             return _small_power(self._compiled(expr.args[0], draw), int(expr.args[1].value), self._real)
         parts = [self._compiled(arg, draw) for arg in expr.args]
-        if expr.function in _REAL:
-            real, call = self._real, _REAL[expr.function]
+        if expr.function in REAL:
+            real, call = self._real, REAL[expr.function]
             return lambda values, noise: call(*(real(part(values, noise)) for part in parts))
-        call = _ANY[expr.function]
+        call = ANY[expr.function]
         return lambda values, noise: call(*(part(values, noise) for part in parts))
 
     def _compiled_sum(self, terms: list[tuple[int, Evaluator]]) -> Evaluator:
         def total(values: Mapping[Hashable, Any], noise: Mapping[str, Any]) -> Any:
             result: Any = None
             for sign, term in terms:
-                part = _countable(term(values, noise))
+                part = countable(term(values, noise))
                 if result is None:
                     result = part if sign > 0 else -part
                 else:
