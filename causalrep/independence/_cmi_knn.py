@@ -83,7 +83,7 @@ class CMIKnn(ContinuousTest):
 
     where for empty Z, :math:`n_Z = n`. Ties are broken by chance, the same for every test. ``dof`` is
     infinite. Each permutation costs O(n^2): distances are ranks, held as 16-bit integers, and nothing but the
-    coordinate x changes between permutations, which are drawn in main memory. About 10 n^2 bytes are held.
+    coordinate x changes between permutations, which are drawn in main memory. About 16 n^2 bytes are held.
 
     Examples
     --------
@@ -153,8 +153,9 @@ class CMIKnn(ContinuousTest):
     def _donors(self, distance: Shorts) -> NDArray[np.int64]:
         """Return for each row the rows nearest to it in Z, the row itself included."""
         count = min(self.k_permutation, self.n_samples_)
-        nearest = namespace_of(distance).argsort(distance, axis=1, stable=True)[:, :count]
-        return to_numpy(nearest).astype(np.int64, copy=False)
+        xp, blocks = namespace_of(distance), _blocks(distance)
+        nearest = [to_numpy(xp.argsort(block, axis=1, stable=True)[:, :count]) for block in blocks]
+        return np.concatenate(nearest).astype(np.int64, copy=False)
 
     def _orders(
         self, donors: NDArray[np.int64] | None, rng: np.random.Generator
@@ -192,9 +193,7 @@ class _Near:
         n = distance.shape[0]
         self.distance = distance
         self._starts = xp.arange(n, dtype=xp.int64, device=where) * (n + 1)
-        step = max(1, _CELLS // n)
-        blocks = [_counts_below(distance[start : min(start + step, n), :]) for start in range(0, n, step)]
-        self._below = xp.concat(blocks)
+        self._below = xp.concat([_counts_below(block) for block in _blocks(distance)])
 
     def count(self, limit: Shorts) -> Shorts:
         """Return for each row the number of rows nearer than its limit, itself included."""
@@ -246,6 +245,13 @@ class _Estimate:
 
     def _psi_of(self, counts: Array) -> Array:
         return namespace_of(counts).take(self._psi, index_array(counts, counts), axis=0)
+
+
+def _blocks(distance: Shorts) -> list[Shorts]:
+    """Return the rows in blocks, of which what is wider than 16 bits is made one at a time."""
+    n = distance.shape[0]
+    step = max(1, _CELLS // n)
+    return [distance[start : min(start + step, n), :] for start in range(0, n, step)]
 
 
 def _spread(ranks: Shorts) -> Shorts:
