@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import causalrep
 from causalrep.utils import CausalRepError
@@ -65,6 +66,29 @@ def _run(options: argparse.Namespace) -> None:
         from causalrep.cli._train import run_train
 
         run_train(options.config, out=options.out, device=options.device)
+    elif options.command == "benchmark":
+        from causalrep.cli._benchmark import run_benchmark
+
+        run_benchmark(options.config, out=options.out, device=options.device)
+    elif options.command == "discover":
+        from causalrep.cli._discover import run_discover
+
+        run_discover(
+            options.data, method=options.method, test=options.test, alpha=options.alpha, out=options.out
+        )
+    elif options.command == "effect":
+        from causalrep.cli._effect import run_effect
+
+        run_effect(
+            options.data,
+            graph=options.graph,
+            treatment=options.treatment,
+            outcome=options.outcome,
+            refute=options.refute,
+            alpha=options.alpha,
+            seed=options.seed,
+            out=options.out,
+        )
     else:
         from causalrep.cli._counterfactual import run_counterfactual
 
@@ -75,7 +99,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="causalrep", description="Counterfactual images, from a graph and a table of labels."
+        prog="causalrep", description="From a table to a graph, an effect, or counterfactual images."
     )
     parser.add_argument("--version", action="version", version=f"causalrep {causalrep.__version__}")
     parser.add_argument("--traceback", action="store_true", help="show where in the code an error arose")
@@ -100,6 +124,15 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("config", type=Path, help="TOML file; its keys are in the user guide")
     train.add_argument("--out", type=Path, help="folder of the model (default: what the file says)")
 
+    benchmark = commands.add_parser(
+        "benchmark",
+        help="models, worlds and seeds against the truth",
+        description="Train and score all models of a TOML file on all its worlds with one budget. Can be "
+        "interrupted at any time and resumes.",
+    )
+    benchmark.add_argument("config", type=Path, help="TOML file; its keys are in the user guide")
+    benchmark.add_argument("--out", type=Path, help="folder of the results (default: what the file says)")
+
     answer = commands.add_parser(
         "counterfactual",
         help="ask a trained model what images would have been",
@@ -112,9 +145,42 @@ def _parser() -> argparse.ArgumentParser:
     )
     answer.add_argument("--out", type=Path, required=True, help="new folder for pictures and labels.csv")
 
-    for command in (demo, train, answer):
+    _add_tables(commands)
+    for command in (demo, train, benchmark, answer):
         command.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
     return parser
+
+
+def _add_tables(commands: Any) -> None:
+    """Add the commands that work on tables."""
+    from causalrep.cli._discover import METHODS
+
+    discover = commands.add_parser(
+        "discover",
+        help="find the causal graph of a table",
+        description="Search for the causal graph of the columns of a CSV file, and write it.",
+    )
+    discover.add_argument("data", type=Path, help="CSV file with a line of names")
+    discover.add_argument("--method", choices=METHODS, default="pc", help="search (default: %(default)s)")
+    discover.add_argument("--test", help="test of independence of pc, fci and rfci (default: fisherz)")
+    discover.add_argument("--alpha", type=float, help="its level (default: 0.01)")
+    discover.add_argument("--out", type=Path, required=True, help="new file, .dot or .json")
+
+    effect = commands.add_parser(
+        "effect",
+        help="estimate an effect from a table and a graph",
+        description="Identify an effect by a graph, estimate it, and say what speaks against believing it.",
+    )
+    effect.add_argument("data", type=Path, help="CSV file with a line of names")
+    effect.add_argument("--graph", type=Path, required=True, help="its causal graph, .dot or .json")
+    effect.add_argument("--treatment", required=True, help="name of a column")
+    effect.add_argument("--outcome", required=True, help="name of a column")
+    effect.add_argument("--refute", action="store_true", help="also refit on altered data")
+    effect.add_argument(
+        "--alpha", type=float, default=0.05, help="one less the level of the interval (default: %(default)s)"
+    )
+    effect.add_argument("--seed", type=_seed, default=0, help="of folds and models (default: %(default)s)")
+    effect.add_argument("--out", type=Path, help="new HTML file for the report")
 
 
 def _seed(text: str) -> int:
