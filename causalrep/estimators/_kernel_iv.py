@@ -15,7 +15,7 @@ __all__ = ["KernelIV"]
 
 Array = NDArray[np.float64]
 
-_PENALTIES = np.logspace(-8, 0, 25)
+_PENALTIES = np.logspace(-8, 0, 17)
 
 
 class KernelIV(StructuralEstimator):

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import is_classifier
 
 from causalrep.estimators._base import EffectEstimator
-from causalrep.estimators._crossfit import Nuisance, cross_fit, make_splits
+from causalrep.estimators._crossfit import Nuisance, cross_fit
 from causalrep.estimators._data import Sample, Treatment
-from causalrep.estimators._learners import classifier, predict_model, regressor
+from causalrep.estimators._learners import predict_model
+from causalrep.estimators._mediators import fit_arm_models, read_mediators
 from causalrep.estimators._overlap import Overlap, overlap_of
 from causalrep.estimators._result import EffectResult
 from causalrep.estimators._scores import LinearScore, Projection, pseudo_score, with_intercept
@@ -138,12 +138,7 @@ class Mediation(EffectEstimator):
     def _fit(self, sample: Sample, treatment: Treatment, roles: dict[str, NDArray[Any]]) -> None:
         if self.method not in _METHODS:
             raise UnknownNameError(self.method, _METHODS, what="`method`")
-        M = np.asarray(roles["mediator"], dtype=np.float64)
-        M = M.reshape(len(M), -1)
-        if len(M) != len(sample.y) or not np.isfinite(M).all():
-            raise DataError(f"`mediator` must have {len(sample.y)} finite rows, got shape {M.shape}")
-        if (np.ptp(M, axis=0) == 0).any():
-            raise DataError("a mediator is constant")
+        M = read_mediators(roles["mediator"], len(sample.y))
         if self.method == "linear":
             self._levels = _linear_effects(sample, M)
             return
@@ -152,47 +147,23 @@ class Mediation(EffectEstimator):
         self._levels = self._robust_effects(sample, M)
 
     def _robust_effects(self, sample: Sample, M: Array) -> dict[str, LinearScore]:
-        seed = as_seed(self.random_state)
-        t = sample.t
-        (folds,) = make_splits(
-            self.cv, len(t), strata=t.astype(np.intp), groups=sample.cluster, n_rep=1, seed=seed
+        t, seed = sample.t, as_seed(self.random_state)
+        models = fit_arm_models(
+            sample,
+            M,
+            outcome=self.outcome_model,
+            propensity=self.propensity_model,
+            cv=self.cv,
+            n_jobs=self.n_jobs,
+            seed=seed,
         )
-        both = np.hstack([sample.W, M])
-        fitting: dict[str, Any] = {"weight": sample.fit_weight, "n_jobs": self.n_jobs, "seed": seed}
-        arms = {"controls": t == 0, "treated": t == 1}
-        outcome, propensity = regressor(self.outcome_model, both), classifier(self.propensity_model, both)
-        if not is_classifier(propensity):
-            raise DataError(f"`propensity_model` must be a classifier, got {type(propensity).__name__}")
-        (given_m,) = cross_fit(
-            {
-                f"outcome of {name} given the mediator": Nuisance(outcome, sample.y, rows)
-                for name, rows in arms.items()
-            }
-            | {"propensity given the mediator": Nuisance(propensity, t)},
-            both,
-            [folds],
-            **fitting,
-        )
-        outcome, propensity = (
-            regressor(self.outcome_model, sample.W),
-            classifier(self.propensity_model, sample.W),
-        )
-        (given_w,) = cross_fit(
-            {f"outcome of {name}": Nuisance(outcome, sample.y, rows) for name, rows in arms.items()}
-            | {"propensity": Nuisance(propensity, t)},
-            sample.W,
-            [folds],
-            **fitting,
-        )
+        given_m, given_w, both = models.given_m, models.given_w, models.both
         # E[E[y | t=1, m, w] | t=0, w]: the inner model of a fold has not seen the rows of the outer one
-        inner = given_m["outcome of treated given the mediator"]
-        mixed = np.empty(len(t))
-        for k, (train, test) in enumerate(folds):
+        inner, mixed = given_m["treated"], np.empty(len(t))
+        for k, (train, test) in enumerate(models.folds):
             target = predict_model(inner.models[k], both)
-            nested = {
-                "mean of treated outcomes over mediators of controls": Nuisance(outcome, target, t == 0)
-            }
-            fitting["seed"] = keyed_seed(seed, "nested", k)
+            nested = {"treated over mediators of controls": Nuisance(models.regressor, target, t == 0)}
+            fitting = models.fitting | {"seed": keyed_seed(seed, "nested", k)}
             (found,) = cross_fit(nested, sample.W, [[(train, test)]], **fitting)
             (values,) = found.values()
             mixed[test] = values.values[test]
@@ -200,9 +171,9 @@ class Mediation(EffectEstimator):
             given_w["propensity"].values, t, sample.W, sample.weight, self.min_propensity
         )
         e_m, self.overlap_given_mediator_ = overlap_of(
-            given_m["propensity given the mediator"].values, t, both, sample.weight, self.min_propensity
+            given_m["propensity"].values, t, both, sample.weight, self.min_propensity
         )
-        mu0, mu1 = (given_w[f"outcome of {name}"].values for name in arms)
+        mu0, mu1 = given_w["controls"].values, given_w["treated"].values
         one = mu1 + t * (sample.y - mu1) / e
         zero = mu0 + (1 - t) * (sample.y - mu0) / (1 - e)
         ratio = (1 - e_m) / (e_m * (1 - e))  # f(m | 0, w) / f(m | 1, w) / e
