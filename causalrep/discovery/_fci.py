@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from causalrep.discovery._all_subsets import AllSubsets, Candidates, answers_all_subsets
 from causalrep.discovery._conflicts import Conflict
 from causalrep.discovery._constraint_search import ConstraintSearch
 from causalrep.discovery._knowledge import Constraints, Knowledge
 from causalrep.discovery._marks import PagDraft
 from causalrep.discovery._orientation import find_evidence
-from causalrep.discovery._search import CanonicalTest, Questions
+from causalrep.discovery._search import CanonicalTest, Questions, Winners, weakest_tests
 from causalrep.discovery._skeleton import ProgressReport, Skeleton, find_skeleton, prune
 from causalrep.graphs import PAG
 from causalrep.graphs._fci_rules import Marks
@@ -217,7 +218,7 @@ class FCI(ConstraintSearch):
         draft, _, _ = self._draft(test, skeleton, constraints, "standard")
         candidates = possible_d_sep(draft.marks)
         blocks = _blocks_of_edges(skeleton.adjacency)
-        asked: dict[tuple[int, int], list[int]] = {}
+        asked: Candidates = {}
         n_cut = 0
         for i, j in np.argwhere(skeleton.adjacency).tolist():
             near = draft.marks[i].keys()
@@ -230,15 +231,16 @@ class FCI(ConstraintSearch):
             if self.max_pds is not None and len(found) > self.max_pds:
                 n_cut += 1
                 continue
-            asked[i, j] = found
-
-        def questions(adjacency: NDArray[np.bool_], size: int) -> Iterator[Questions]:
-            return grouped_questions(asked, adjacency, size)
+            if asked.get((j, i)) != found:  # from both ends the same sets
+                asked[i, j] = found
 
         largest = max((len(found) for found in asked.values()), default=0)
-        if self.max_cond is not None:
-            largest = min(largest, self.max_cond)
-        return prune(test, self.alpha, constraints, skeleton, questions, range(1, largest + 1)), n_cut
+        ask = asker_of_subsets(test, asked)
+        if self.max_cond is not None and self.max_cond < largest:
+            largest = self.max_cond
+        elif answers_all_subsets(test, largest):
+            ask = AllSubsets(test, asked, skeleton.pvalues).winners
+        return prune(test, self.alpha, constraints, skeleton, ask, range(1, largest + 1)), n_cut
 
 
 def possible_d_sep(marks: Marks) -> list[list[int]]:
@@ -288,8 +290,19 @@ def _blocks_of_edges(adjacency: NDArray[np.bool_]) -> dict[tuple[int, int], set[
     return found
 
 
-def grouped_questions(
-    candidates: dict[tuple[int, int], list[int]], adjacency: NDArray[np.bool_], size: int
+def asker_of_subsets(
+    test: CanonicalTest, candidates: Candidates
+) -> Callable[[NDArray[np.bool_], int], Winners]:
+    """Return what asks the pairs that are still adjacent for the weakest test of a size (see `prune`)."""
+
+    def ask(adjacency: NDArray[np.bool_], size: int) -> Winners:
+        return weakest_tests(test, _grouped_questions(candidates, adjacency, size), size)
+
+    return ask
+
+
+def _grouped_questions(
+    candidates: Candidates, adjacency: NDArray[np.bool_], size: int
 ) -> Iterator[Questions]:
     """Yield the ordered pairs that are still adjacent with their candidates, grouped by their number."""
     groups: dict[int, list[tuple[int, int, list[int]]]] = {}

@@ -7,15 +7,14 @@ from itertools import combinations, pairwise
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalrep.discovery._conflicts import Conflict
 from causalrep.discovery._constraint_search import ConstraintSearch
-from causalrep.discovery._fci import grouped_questions
+from causalrep.discovery._fci import asker_of_subsets
 from causalrep.discovery._knowledge import Constraints, Knowledge
 from causalrep.discovery._marks import PagDraft
 from causalrep.discovery._orientation import find_evidence
-from causalrep.discovery._search import CanonicalTest, Questions
+from causalrep.discovery._search import CanonicalTest
 from causalrep.discovery._skeleton import ProgressReport, Skeleton, find_skeleton, prune
 from causalrep.graphs import PAG
 from causalrep.independence import CITest
@@ -285,13 +284,14 @@ class _Rounds:
 
     def _remove(self, candidates: Candidates) -> None:
         """Remove the pairs that a subset of their candidates separates, and record the smallest."""
-
-        def questions(adjacency: NDArray[np.bool_], size: int) -> Iterator[Questions]:
-            return grouped_questions(candidates, adjacency, size)
-
         largest = max(len(found) for found in candidates.values())
         self.skeleton = prune(
-            self._test, self._alpha, self._constraints, self.skeleton, questions, range(largest + 1)
+            self._test,
+            self._alpha,
+            self._constraints,
+            self.skeleton,
+            asker_of_subsets(self._test, candidates),
+            range(largest + 1),
         )
         self._separating = _sets_by_pair(self.skeleton)
 

@@ -26,6 +26,7 @@ __all__ = [
     "CanonicalTest",
     "Questions",
     "Winners",
+    "best_per_pair",
     "neighbourhood_questions",
     "refuse_endless",
     "unrank",
@@ -35,6 +36,7 @@ __all__ = [
 Ints = NDArray[np.int64]
 _BLOCK = 2**22  # numbers of candidates that are written out at once
 _NEVER = 2**62
+_SMALL = 2**13  # tests that are better asked together with others
 
 
 class CanonicalTest:
@@ -60,8 +62,16 @@ class CanonicalTest:
 
     def pvalues(self, i: Ints, j: Ints, S: Ints) -> NDArray[np.float64]:
         """Return p-values of shape (m,), NaN where a test could not be made."""
-        batch = self.test.test_batch(self.columns(i), self.columns(j), self.columns(S))
-        return to_numpy(batch.pvalue).astype(np.float64, copy=False)
+        asked, size = self.test, self.test.chunk_size(S.shape[1])
+        left, right = (asked.index_array(self.columns(end)) for end in (i, j))
+        given = [asked.index_array(self.columns(S[:, p])) for p in range(S.shape[1])]
+        found = np.empty(len(i))
+        for start in range(0, len(i), size):
+            part = slice(start, start + size)
+            # What the search asks needs no check, which for large sets costs more than the answer.
+            batch = asked._evaluate(left[part], right[part], tuple(column[part] for column in given))
+            found[part] = to_numpy(batch.pvalue)
+        return found
 
 
 class Questions(NamedTuple):
@@ -103,9 +113,9 @@ def neighbourhood_questions(
     0, where the two directions of a pair ask the same, only i < j is asked.
     """
     wanted = np.triu(wanted) if size == 0 else wanted
-    degree = adjacency.sum(axis=1)
-    for m in np.unique(degree).tolist():
-        nodes = np.flatnonzero((degree == m) & wanted.any(axis=1))
+    degree = np.where(wanted.any(axis=1), adjacency.sum(axis=1), -1)
+    for m in np.unique(degree[degree >= 0]).tolist():
+        nodes = np.flatnonzero(degree == m)
         step = max(1, _BLOCK // (adjacency.shape[0] + m * m))
         for start in range(0, len(nodes), step):
             rows = nodes[start : start + step]
@@ -123,6 +133,9 @@ def _usable(near: Ints, i: Ints, j: Ints, tier: Ints | None) -> Iterator[Questio
     if tier is not None:
         usable &= tier[near] <= np.maximum(tier[i], tier[j])[:, None]
     count = usable.sum(axis=1, dtype=np.int64)
+    if len(count) and (count == count[0]).all():
+        yield Questions(i, j, near[usable].reshape(len(i), int(count[0])))
+        return
     for q in np.unique(count).tolist():
         here = count == q
         yield Questions(i[here], j[here], near[here][usable[here]].reshape(int(here.sum()), q))
@@ -148,27 +161,82 @@ def weakest_tests(
         Told the number of tests after each block of pairs.
     """
     found, n_tests, n_untestable = [], 0, 0
-    for block in questions:
-        strength, sets, untestable = _weakest(test, block, size)
-        made = len(block.i) * comb(block.candidates.shape[1], size)
+    for blocks in _pooled(questions, size, test.test.chunk_size(size)):
+        answers = _weakest_of_each(test, blocks, size) if len(blocks) > 1 else _weakest(test, blocks[0], size)
+        made = sum(_n_tests(block, size) for block in blocks)
         n_tests += made
+        n_untestable += answers.n_untestable
         if advance is not None:
             advance(made)
-        n_untestable += untestable
-        ok = np.isfinite(strength)
-        found.append((block.i[ok], block.j[ok], strength[ok], sets[ok]))
+        ends = (np.concatenate([block[side] for block in blocks]) for side in (0, 1))
+        ok = np.isfinite(answers.strength)
+        found.append(tuple(part[ok] for part in (*ends, answers.strength, answers.sets)))
     if not found:
         return Winners.none(size)
     i, j, strength, sets = (np.concatenate(parts) for parts in zip(*found, strict=True))
     first, second = np.minimum(i, j), np.maximum(i, j)
     if size:  # at size 0 every pair was asked once
-        keep = _best_per_pair(first * test.d + second, strength, sets)
+        keep = best_per_pair(first * test.d + second, strength, sets)
         first, second, sets = first[keep], second[keep], sets[keep]
     return Winners(first, second, test.pvalues(first, second, sets), sets, n_tests, n_untestable)
 
 
-def _weakest(test: CanonicalTest, block: Questions, size: int) -> tuple[NDArray[np.float64], Ints, int]:
-    """Return per ordered pair the smallest strength and its set, and how many tests could not be made."""
+class _Answers(NamedTuple):
+    """Per ordered pair the smallest strength and its set, and how many tests could not be made."""
+
+    strength: NDArray[np.float64]
+    sets: Ints
+    n_untestable: int
+
+
+def _n_tests(block: Questions, size: int) -> int:
+    return len(block.i) * comb(block.candidates.shape[1], size)
+
+
+def _pooled(questions: Iterator[Questions], size: int, chunk: int) -> Iterator[list[Questions]]:
+    """Yield the blocks one by one, or, where they are small, as many together as fit into a chunk."""
+    pool: list[Questions] = []
+    n_pooled = 0
+    for block in questions:
+        made = _n_tests(block, size)
+        if made > min(_SMALL, chunk):
+            yield [block]
+            continue
+        if n_pooled + made > chunk:
+            yield pool
+            pool, n_pooled = [], 0
+        pool.append(block)
+        n_pooled += made
+    if pool:
+        yield pool
+
+
+def _weakest_of_each(test: CanonicalTest, blocks: list[Questions], size: int) -> _Answers:
+    """Answer blocks of pairs with different numbers of candidates by one list of all their tests.
+
+    A call of the test costs as much as some hundred tests, and where nodes are few each block is smaller.
+    """
+    asked = test.test
+    totals = [comb(block.candidates.shape[1], size) for block in blocks]
+    tables = [_window(b.candidates.shape[1], size, 0, n) for b, n in zip(blocks, totals, strict=True)]
+    sets = np.concatenate(
+        [b.candidates[:, t].reshape(len(b.i) * len(t), size) for b, t in zip(blocks, tables, strict=True)]
+    )
+    width = np.repeat(totals, [len(block.i) for block in blocks])
+    i, j = (np.repeat(np.concatenate([block[side] for block in blocks]), width) for side in (0, 1))
+    S = [asked.index_array(test.columns(sets[:, p])) for p in range(size)]
+    strength = to_numpy(
+        asked.strength(asked.index_array(test.columns(i)), asked.index_array(test.columns(j)), S)
+    )
+    starts = np.cumsum(width) - width
+    best = np.minimum.reduceat(strength, starts)
+    lowest = np.flatnonzero(strength == np.repeat(best, width))
+    first = lowest[np.searchsorted(lowest, starts)]  # of equal sets the one that comes first
+    return _Answers(best, sets[first], int(np.isinf(strength).sum()))
+
+
+def _weakest(test: CanonicalTest, block: Questions, size: int) -> _Answers:
+    """Answer pairs with equally many candidates by rectangles of pairs and sets."""
     asked = test.test
     n_pairs, q = block.candidates.shape
     total = comb(q, size)
@@ -195,7 +263,7 @@ def _weakest(test: CanonicalTest, block: Questions, size: int) -> tuple[NDArray[
             best[rows] = np.where(better, low, best[rows])
             rank[rows] = np.where(better, start + where, rank[rows])
     sets = np.take_along_axis(block.candidates, unrank(rank, q, size), axis=1)
-    return best, sets, untestable
+    return _Answers(best, sets, untestable)
 
 
 def refuse_endless(q: int, size: int) -> None:
@@ -208,7 +276,7 @@ def refuse_endless(q: int, size: int) -> None:
         )
 
 
-def _best_per_pair(key: Ints, strength: NDArray[np.float64], sets: Ints) -> Ints:
+def best_per_pair(key: Ints, strength: NDArray[np.float64], sets: Ints) -> Ints:
     """Return the rows of smallest strength for each key; ties go to the set that comes first by name."""
     columns = [sets[:, p] for p in reversed(range(sets.shape[1]))]
     order = np.lexsort([*columns, strength, key])

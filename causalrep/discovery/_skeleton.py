@@ -164,7 +164,7 @@ def prune(
     alpha: float,
     constraints: Constraints,
     skeleton: Skeleton,
-    questions: Callable[[NDArray[np.bool_], int], Iterator[Questions]],
+    ask: Callable[[NDArray[np.bool_], int], Winners],
     sizes: Iterable[int],
 ) -> Skeleton:
     """Return the skeleton without the pairs that further questions separate, size by size.
@@ -175,8 +175,8 @@ def prune(
         As for `find_skeleton`.
     skeleton : Skeleton
         What is left so far.
-    questions : callable
-        ``questions(adjacency, size)`` yields what to ask of the pairs that are still adjacent.
+    ask : callable
+        ``ask(adjacency, size)`` returns the weakest tests of the pairs that are still adjacent.
     sizes : iterable of int
         Sizes of conditioning sets, rising.
     """
@@ -185,7 +185,7 @@ def prune(
     for size in sizes:
         if size > test.test.max_cond or not search.adjacency.any():
             break
-        n_tests.append(search.level(questions(search.adjacency, size), size))
+        n_tests.append(search.apply(ask(search.adjacency, size)))
     return search.skeleton(tuple(n_tests))
 
 
@@ -215,7 +215,10 @@ class _Pruning:
         self, questions: Iterator[Questions], size: int, advance: Callable[[int], object] | None = None
     ) -> int:
         """Ask, remove what is separated at the end, and return the number of tests."""
-        found = weakest_tests(self._test, questions, size, advance)
+        return self.apply(weakest_tests(self._test, questions, size, advance))
+
+    def apply(self, found: Winners) -> int:
+        """Remove what the weakest tests of a level separate, and return their number."""
         pvalues = self._pvalues
         pvalues[found.i, found.j] = np.fmax(pvalues[found.i, found.j], found.pvalue)
         pvalues[found.j, found.i] = pvalues[found.i, found.j]

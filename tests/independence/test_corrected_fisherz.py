@@ -77,6 +77,7 @@ def test_level_and_power_in_each_design(design, given, causes, biased):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the gaps of")  # now and then something is taken for a cause that is none
 @pytest.mark.parametrize(("design", "given", "causes", "biased"), DESIGNS)
 def test_level_with_causes_that_are_found(design, given, causes, biased):
     pvalues = []
