@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from causalrep.representation._causal_diffae import CausalDiffAE
 from causalrep.representation._guidance import Guidance, GuidanceLike, Terms
+from causalrep.representation._images import ImageShape
 from causalrep.representation._mechanisms import DecoderMechanism
 from causalrep.representation._model import CounterfactualImageModel
 from causalrep.representation._recipes import Recipe, make_recipe
@@ -93,10 +94,10 @@ class RegressionDecoder(CounterfactualImageModel):
         self.progress = progress
         self.random_state = random_state
 
-    def _make_recipe(self, size: int, n_nodes: int) -> Recipe:
+    def _make_recipe(self, shape: ImageShape, n_nodes: int) -> Recipe:
         names = ("nuisance_dim", "max_steps", "batch_size", "learning_rate")
         overrides = {name: getattr(self, name) for name in names}
-        recipe = make_recipe("auto", size=size, n_nodes=n_nodes, overrides=overrides)
+        recipe = make_recipe("auto", size=shape.size, n_nodes=n_nodes, overrides=overrides)
         return replace(recipe, architecture=replace(recipe.architecture, use_time=False))
 
     def _process(self, recipe: Recipe) -> Process | None:  # noqa: ARG002

@@ -12,6 +12,7 @@ import os
 from typing import Any, Literal
 
 from causalrep.representation._guidance import Guidance, GuidanceLike, Terms
+from causalrep.representation._images import ImageShape
 from causalrep.representation._mechanisms import ImageDiffusionMechanism
 from causalrep.representation._model import CounterfactualImageModel
 from causalrep.representation._recipes import Recipe, make_recipe
@@ -206,9 +207,9 @@ class CausalDiffAE(CounterfactualImageModel):
         self.progress = progress
         self.random_state = random_state
 
-    def _make_recipe(self, size: int, n_nodes: int) -> Recipe:
+    def _make_recipe(self, shape: ImageShape, n_nodes: int) -> Recipe:
         overrides = {name: getattr(self, name) for name in _OVERRIDES}
-        recipe = make_recipe(self.preset, size=size, n_nodes=n_nodes, overrides=overrides)
+        recipe = make_recipe(self.preset, size=shape.size, n_nodes=n_nodes, overrides=overrides)
         self._check_guidance(Guidance.read(self.guidance), recipe)
         return recipe
 

@@ -22,7 +22,7 @@ from causalrep.representation.solvers import Denoise, Process, Solver
 from causalrep.scm import Mechanism
 from causalrep.utils import keyed_torch_generator
 
-__all__ = ["DecoderMechanism", "ImageDiffusionMechanism", "SlotMechanism"]
+__all__ = ["DecoderMechanism", "ImageDiffusionMechanism", "ImageMechanism", "SlotMechanism"]
 
 
 class SlotMechanism(Mechanism):
@@ -72,7 +72,7 @@ class SlotMechanism(Mechanism):
         return self._observed_noise[rows.to(self._observed_noise.device)]
 
 
-class _ImageMechanism(Mechanism):
+class ImageMechanism(Mechanism):
     """What the image mechanisms share: the order of their parents and the nuisance code."""
 
     def __init__(self, network: ImageNetwork, nodes: tuple[Hashable, ...], observed_codes: Tensor) -> None:
@@ -97,7 +97,7 @@ class _ImageMechanism(Mechanism):
         return self._observed_codes[rows.to(self._observed_codes.device)]
 
 
-class ImageDiffusionMechanism(_ImageMechanism):
+class ImageDiffusionMechanism(ImageMechanism):
     """An image from slots and noise by solving the probability-flow ODE; abduction solves it backwards.
 
     The noise is a dict of "state" (n, n_states, channels, size, size), what the solver starts from, and
@@ -117,7 +117,9 @@ class ImageDiffusionMechanism(_ImageMechanism):
         How the ODE is solved, both ways.
     terms : tuple of (float, tuple of bool), optional
         Guidance when predicting: weights of predictions under some of the slots, which are made as one
-        batch; by default the model itself. Abduction is never guided.
+        batch; by default the model itself.
+    abduction_terms : tuple of (float, tuple of bool), optional
+        The same for abduction.
     fresh_seed : int, optional
         If given, abduction draws the noise instead of inverting: the image itself is noised to the
         last level with noise of this seed. The published procedure, for comparison.
@@ -132,12 +134,13 @@ class ImageDiffusionMechanism(_ImageMechanism):
         process: Process,
         solver: Solver,
         terms: Terms = (),
+        abduction_terms: Terms = (),
         fresh_seed: int | None = None,
     ) -> None:
         super().__init__(network, nodes, observed_codes)
         self._process = process
         self._solver = solver
-        self._terms = terms
+        self._terms, self._abduction_terms = terms, abduction_terms
         self._fresh_seed = fresh_seed
 
     def _denoise(self, condition: Condition, terms: Terms = ()) -> Denoise:
@@ -177,7 +180,7 @@ class ImageDiffusionMechanism(_ImageMechanism):
         """Return the noise that gives the images `value` under these slots, and this code if one is given."""
         code = self._network.code(value) if code is None else code
         if self._fresh_seed is None:
-            denoise = self._denoise(self._condition(parents, code))
+            denoise = self._denoise(self._condition(parents, code), self._abduction_terms)
             return {"state": self._solver.encode(self._process, denoise, value), "code": code}
         generator = keyed_torch_generator(self._fresh_seed, "fresh noise")
         draw = torch.randn(value.shape, generator=generator).to(value)
@@ -192,7 +195,7 @@ class ImageDiffusionMechanism(_ImageMechanism):
         return {"state": self._process.last_state(draw).unsqueeze(1), "code": code}
 
 
-class DecoderMechanism(_ImageMechanism):
+class DecoderMechanism(ImageMechanism):
     """An image drawn from slots and code in one pass, plus a residual: an additive-noise mechanism.
 
     The noise is a dict of "code" and, if carried over, "residual": what the decoder did not draw.

@@ -66,8 +66,8 @@ class CounterfactualImageModel(QuestionsMixin, SavingMixin, BaseEstimator, ABC):
     # -- what a subclass says ------------------------------------------------------------------
 
     @abstractmethod
-    def _make_recipe(self, size: int, n_nodes: int) -> Recipe:
-        """Return the settings for images of one size and a number of labels."""
+    def _make_recipe(self, shape: ImageShape, n_nodes: int) -> Recipe:
+        """Return the settings for images of one shape and a number of labels."""
 
     @abstractmethod
     def _image_mechanism(self, terms: Terms) -> Mechanism:
@@ -76,6 +76,10 @@ class CounterfactualImageModel(QuestionsMixin, SavingMixin, BaseEstimator, ABC):
     def _process(self, recipe: Recipe) -> Process | None:
         """Return how images are noised in training."""
         return recipe.make_process()
+
+    def _find_graph(self, labels: Any, n_images: int) -> DAG:
+        """Return the graph that was given, or that is found in the labels."""
+        return graph_of(self.graph, labels, n_images)
 
     def _make_network(self, shape: ImageShape, graph: DAG, recipe: Recipe) -> ImageNetwork:
         """Return the networks, untrained."""
@@ -130,9 +134,9 @@ class CounterfactualImageModel(QuestionsMixin, SavingMixin, BaseEstimator, ABC):
             raise DataError(f"`image_size` is {self.image_size}, but the images have side {shape.size}")
         seed = as_seed(self.random_state)
         device = str(Trainer(device=self.device, precision=self.precision).device)  # type: ignore[arg-type]
-        graph = graph_of(self.graph, labels, len(tensor))
+        graph = self._find_graph(labels, len(tensor))
         matrix = label_matrix(labels, graph, len(tensor))
-        recipe = self._make_recipe(shape.size, len(graph.nodes))
+        recipe = self._make_recipe(shape, len(graph.nodes))
         with torch_rng(seed):
             network = self._make_network(shape, graph, recipe)
         stored = (tensor * 255.0).round().to(torch.uint8)

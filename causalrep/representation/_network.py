@@ -19,6 +19,8 @@ from causalrep.representation.modules import (
     Condition,
     Denoiser,
     ImageEncoder,
+    LadderVAE,
+    SlotDecoders,
     SpatialUNet,
     UNet2DDenoiser,
 )
@@ -32,16 +34,22 @@ class Architecture:
 
     Parameters
     ----------
-    denoiser : {"spatial", "unet2d"}
-        :class:`~causalrep.representation.modules.SpatialUNet` or the U-Net of diffusers.
-    conditioning : {"maps", "adagn"}
-        Whether the slots are drawn as maps or added to the time embedding.
+    denoiser : {"spatial", "unet2d", "slotwise", "ladder"}
+        :class:`~causalrep.representation.modules.SpatialUNet`, the U-Net of diffusers, one decoder per
+        slot (:class:`~causalrep.representation.modules.SlotDecoders`), or a hierarchical autoencoder
+        (:class:`~causalrep.representation.modules.LadderVAE`), which is no denoiser at all.
+    conditioning : {"maps", "adagn", "none"}
+        Whether the slots are drawn as maps, added to the time embedding, or not shown to the image network.
+    reads : {"image", "code"}
+        Whether the slots are read off the image by an encoder, or are linear functions of the code.
     widths : tuple of int
         Channels per resolution of the image network.
     fold : int
         Side of the pixel blocks that are folded into channels.
     blocks : int
-        Residual blocks per resolution (``unet2d``).
+        Residual blocks (``unet2d``) or latents (``ladder``) per resolution.
+    latent_dim : int
+        Channels of a latent (``ladder``).
     attention : tuple of int
         Resolutions with attention (``unet2d``), 0 the finest.
     use_time : bool
@@ -62,11 +70,13 @@ class Architecture:
         Channels of the first convolution of the two encoders.
     """
 
-    denoiser: Literal["spatial", "unet2d"] = "spatial"
-    conditioning: Literal["maps", "adagn"] = "maps"
+    denoiser: Literal["spatial", "unet2d", "slotwise", "ladder"] = "spatial"
+    conditioning: Literal["maps", "adagn", "none"] = "maps"
+    reads: Literal["image", "code"] = "image"
     widths: tuple[int, ...] = (32, 64)
     fold: int = 2
     blocks: int = 2
+    latent_dim: int = 8
     attention: tuple[int, ...] = ()
     use_time: bool = True
     slot_dim: int = 1
@@ -135,12 +145,11 @@ class ImageNetwork(nn.Module):
         self.register_buffer("image_scale", torch.ones(()))
         self.register_buffer("label_mean", torch.zeros(n_nodes, dtype=torch.float64))
         self.register_buffer("label_scale", torch.ones(n_nodes, dtype=torch.float64))
-        self.encoder = ImageEncoder(
-            shape.channels,
-            shape.size,
-            n_nodes * slot_dim * (2 if architecture.stochastic else 1),
-            width=architecture.encoder_width,
-            hidden=256,
+        n_out = n_nodes * slot_dim * (2 if architecture.stochastic else 1)
+        self.encoder: nn.Module = (
+            nn.Linear(architecture.nuisance_dim, n_out)
+            if architecture.reads == "code"
+            else ImageEncoder(shape.channels, shape.size, n_out, width=architecture.encoder_width, hidden=256)
         )
         self.layer = CausalLayer(topology.parents, topology.order, slot_dim, mechanism=architecture.mechanism)
         self.nuisance = (
@@ -149,7 +158,7 @@ class ImageNetwork(nn.Module):
                 shape.size,
                 architecture.nuisance_dim * (2 if architecture.nuisance_stochastic else 1),
                 width=architecture.nuisance_width,
-                hidden=64,
+                hidden=max(64, architecture.nuisance_dim),
             )
             if architecture.nuisance_dim
             else None
@@ -190,7 +199,7 @@ class ImageNetwork(nn.Module):
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return mean and variance of the encoder's code, each (n, n_nodes, slot_dim)."""
-        out = self.encoder(x)
+        out = self.encoder(self.code(x) if self.architecture.reads == "code" else x)
         if not self.architecture.stochastic:
             return out.view(-1, *self.slot_shape), None
         mean, variance = out.chunk(2, dim=-1)
@@ -235,6 +244,14 @@ def divergence(mean: Tensor, variance: Tensor | None) -> Tensor:
 
 def _image_network(shape: ImageShape, n_nodes: int, architecture: Architecture) -> Any:
     sizes = {"n_nodes": n_nodes, "slot_dim": architecture.slot_dim, "code_dim": architecture.nuisance_dim}
+    if architecture.denoiser == "ladder":
+        return LadderVAE(
+            shape.channels, shape.size, n_nodes=n_nodes, slot_dim=architecture.slot_dim,
+            widths=architecture.widths, fold=architecture.fold, latent_dim=architecture.latent_dim,
+            blocks=architecture.blocks,
+        )  # fmt: skip
+    if architecture.denoiser == "slotwise":
+        return SlotDecoders(shape.channels, shape.size, **sizes)
     if architecture.denoiser == "spatial":
         return SpatialUNet(
             shape.channels, shape.size, **sizes,

@@ -418,14 +418,18 @@ class QuestionsMixin:
         affected = {*last.affected(self.graph_), *abducted.changed}
         weights = Guidance.read(self._default_guidance if guidance is None else guidance)
         self._check_guidance(weights, self.recipe_)
-        terms = weights.terms(len(nodes), [i for i, node in enumerate(nodes) if node in affected])
-        mechanism = self._image_mechanism(() if weights.is_plain else terms)
+        terms = self._guidance_terms(weights, [i for i, node in enumerate(nodes) if node in affected])
+        mechanism = self._image_mechanism(terms)
         images = []
         for rows in chunks(len(abducted)):
             parents = {node: slots[rows, i] for i, node in enumerate(nodes)}
             drawn = mechanism.forward(parents, abducted[rows].noise["image"])
             images.append(self.network_.images_of(drawn))
         return slots, abducted.give_back(torch.cat(images))
+
+    def _guidance_terms(self, guidance: Guidance, affected: list[int]) -> Terms:
+        """Return the predictions that make up the guided one, for an intervention on some nodes."""
+        return () if guidance.is_plain else guidance.terms(len(self.graph_.nodes), affected)
 
     @staticmethod
     def _check_guidance(guidance: Guidance, recipe: Recipe) -> None:

@@ -8,6 +8,7 @@ for comparisons at an equal budget.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from causalrep.representation._network import Architecture
 from causalrep.representation.solvers import Process, RectifiedFlow, Solver, VariancePreserving, get_solver
 from causalrep.utils import UnknownNameError
 
-__all__ = ["PRESETS", "Recipe", "make_recipe"]
+__all__ = ["PRESETS", "Recipe", "check_preset", "make_recipe", "overridden", "small_network"]
 
 PRESETS = ("auto", "paper", "paper-small")
 
@@ -46,6 +47,8 @@ class Recipe:
         Whether an intervention moves all numbers of a slot by the same amount, or sets them.
     max_steps, batch_size, learning_rate, betas, warmup_steps, final_fraction, ema_decay, schedule
         Optimisation of the image network.
+    weight_decay, clip_norm : float
+        Of the same.
     encoder_steps, encoder_rate : int, float
         Optimisation of label encoder and causal layer, where they are stages of their own.
     align_weight, kl_weight, weight_warmup : float, float, int
@@ -78,6 +81,8 @@ class Recipe:
     betas: tuple[float, float] = (0.9, 0.99)
     warmup_steps: int = 50
     schedule: Literal["cosine", "constant"] = "cosine"
+    weight_decay: float = 1e-4
+    clip_norm: float | None = 1.0
     final_fraction: float = 0.02
     ema_decay: float = 0.995
     encoder_steps: int = 1500
@@ -143,9 +148,19 @@ def make_recipe(preset: str, *, size: int, n_nodes: int, overrides: dict[str, An
     UnknownNameError
         For a preset, objective or solver that does not exist.
     """
-    if preset not in PRESETS:
-        raise UnknownNameError(preset, PRESETS, what="`preset`")
+    check_preset(preset, PRESETS)
     recipe = {"auto": _measured, "paper": _published, "paper-small": _published_small}[preset](size, n_nodes)
+    return overridden(recipe, overrides)
+
+
+def check_preset(preset: str, known: Collection[str] = ("auto", "paper")) -> None:
+    """Raise an UnknownNameError unless there is such a preset."""
+    if preset not in known:
+        raise UnknownNameError(preset, known, what="`preset`")
+
+
+def overridden(recipe: Recipe, overrides: dict[str, Any]) -> Recipe:
+    """Return a recipe with settings by name, those that are None left as they are; see `make_recipe`."""
     given = {name: value for name, value in overrides.items() if value is not None}
     if "objective" in given and given["objective"] not in OBJECTIVES:
         raise UnknownNameError(given["objective"], OBJECTIVES, what="`objective`")
@@ -162,7 +177,8 @@ def make_recipe(preset: str, *, size: int, n_nodes: int, overrides: dict[str, An
     return recipe
 
 
-def _small_network(size: int) -> Architecture:
+def small_network(size: int) -> Architecture:
+    """Return the sizes of the small networks at one resolution."""
     if size <= 32:
         return Architecture(widths=(32, 64), fold=2 if size % 4 == 0 else 1)
     if size <= 64:
@@ -171,7 +187,7 @@ def _small_network(size: int) -> Architecture:
 
 
 def _measured(size: int, n_nodes: int) -> Recipe:  # noqa: ARG001
-    return Recipe(architecture=_small_network(size))
+    return Recipe(architecture=small_network(size))
 
 
 def _published(size: int, n_nodes: int) -> Recipe:

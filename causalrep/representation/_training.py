@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -23,7 +24,10 @@ from causalrep.representation._recipes import Recipe
 from causalrep.representation.solvers import Process
 from causalrep.representation.trainer import Stage, Trainer, TrainingLog
 
-__all__ = ["label_statistics", "pixel_statistics", "train"]
+__all__ = ["ExtraStage", "encode_all", "label_statistics", "pixel_statistics", "stage_of", "train"]
+
+#: Called when the stages before are done; returns a stage and the tensors that it needs.
+ExtraStage: TypeAlias = Callable[[], tuple[Stage, dict[str, Tensor]]]
 
 
 def pixel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,6 +66,8 @@ def train(
     precision: Any,
     checkpoint: str | os.PathLike[str] | None,
     progress: bool,
+    image_stage: bool = True,
+    extra: Sequence[ExtraStage] = (),
 ) -> TrainingLog:
     """Train `network` in place and return the course of the training.
 
@@ -79,6 +85,11 @@ def train(
         How images are noised; none for a plain decoder.
     seed, device, precision, checkpoint, progress
         For the trainer; the checkpoint folder gets one folder per part of the training.
+    image_stage : bool, default=True
+        Whether the image network is trained in the way of the recipe; not where `extra` does it.
+    extra : sequence of callable
+        Further stages, each called when all before it are done; it returns the stage and the tensors, one
+        row per image, that its batches hold beside images and labels.
     """
     known = torch.from_numpy(~np.isnan(labels)).float()
     values = network.standardise_labels(torch.from_numpy(labels).to(network.label_mean.device))
@@ -97,13 +108,23 @@ def train(
         return trainer.run(stages, {**data, **extra}, configuration={"recipe": recipe.to_dict()})
 
     rate = float(known.mean())
+    logs = []
     if recipe.training == "joint":
         labelled = float(known.amax(dim=1).mean())
-        return run("joint", [_joint_stage(network, recipe, process, rate, labelled)], {})
-    log = run("encoder", _encoder_stages(network, recipe, rate), {})
-    slots = {"slots": encode_all(network, images)}
-    image_log = run("image", [_image_stage(network, recipe, process)], slots)
-    return TrainingLog(log.rows + image_log.rows, log.validations + image_log.validations)
+        logs.append(run("joint", [_joint_stage(network, recipe, process, rate, labelled)], {}))
+    else:
+        slots = torch.zeros(len(images), *network.slot_shape)
+        if network.architecture.reads == "image":
+            logs.append(run("encoder", _encoder_stages(network, recipe, rate), {}))
+            slots = encode_all(network, images)
+        if image_stage:
+            logs.append(run("image", [_image_stage(network, recipe, process)], {"slots": slots}))
+    for make in extra:
+        stage, tensors = make()
+        logs.append(run(stage.name, [stage], tensors))
+    return TrainingLog(
+        [row for log in logs for row in log.rows], [row for log in logs for row in log.validations]
+    )
 
 
 @torch.no_grad()
@@ -115,7 +136,8 @@ def encode_all(network: ImageNetwork, images: Tensor) -> Tensor:
     )
 
 
-def _stage(recipe: Recipe, name: str, module: nn.Module, **changes: Any) -> Stage:
+def stage_of(recipe: Recipe, name: str, module: nn.Module, **changes: Any) -> Stage:
+    """Return a stage with the optimisation of a recipe, some of it changed."""
     settings: dict[str, Any] = {
         "max_steps": recipe.max_steps,
         "batch_size": recipe.batch_size,
@@ -125,6 +147,8 @@ def _stage(recipe: Recipe, name: str, module: nn.Module, **changes: Any) -> Stag
         "schedule": recipe.schedule,
         "final_fraction": recipe.final_fraction,
         "ema_decay": recipe.ema_decay,
+        "weight_decay": recipe.weight_decay,
+        "clip_norm": recipe.clip_norm,
         "gradient_accumulation": recipe.gradient_accumulation,
     }
     return Stage(name, module, **{**settings, **changes})
@@ -134,9 +158,9 @@ def _encoder_stages(network: ImageNetwork, recipe: Recipe, known_rate: float) ->
     steps = min(recipe.encoder_steps, recipe.max_steps)
     changes = {"max_steps": steps, "learning_rate": recipe.encoder_rate, "warmup_steps": min(50, steps)}
     labels = LabelObjective(network, known_rate=known_rate, align_weight=recipe.align_weight)
-    stages = [_stage(recipe, "labels", labels, **changes)]
+    stages = [stage_of(recipe, "labels", labels, **changes)]
     if len(network.layer.networks):
-        stages.append(_stage(recipe, "mechanisms", MechanismObjective(network), **changes, batch_size=256))
+        stages.append(stage_of(recipe, "mechanisms", MechanismObjective(network), **changes, batch_size=256))
     return stages
 
 
@@ -154,7 +178,7 @@ def _image_stage(network: ImageNetwork, recipe: Recipe, process: Process | None)
         rate_weight=recipe.rate_weight,
         unlabelled=recipe.unlabelled,
     )
-    return _stage(recipe, "images", objective)
+    return stage_of(recipe, "images", objective)
 
 
 def _joint_stage(
@@ -173,4 +197,4 @@ def _joint_stage(
         rate_weight=recipe.rate_weight,
         unlabelled=recipe.unlabelled,
     )
-    return _stage(recipe, "joint", objective)
+    return stage_of(recipe, "joint", objective)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Condition", "SlotMaps", "slot_features"]
+__all__ = ["Condition", "NodeLinear", "SlotMaps", "slot_features"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def slot_features(slots: Tensor) -> Tensor:
     return torch.cat([slots, angles.sin(), angles.cos()], dim=-1)
 
 
-class _NodeLinear(nn.Module):
+class NodeLinear(nn.Module):
     """One linear layer per node, all of them in one product."""
 
     def __init__(self, n_nodes: int, n_in: int, n_out: int) -> None:
@@ -130,11 +130,11 @@ class SlotMaps(nn.Module):
         self.node_maps, self.joint_maps = node_maps, joint_maps
         n_features = 7 * slot_dim
         self.node = nn.Sequential(
-            _NodeLinear(n_nodes, n_features, hidden),
+            NodeLinear(n_nodes, n_features, hidden),
             nn.SiLU(),
-            _NodeLinear(n_nodes, hidden, hidden),
+            NodeLinear(n_nodes, hidden, hidden),
             nn.SiLU(),
-            _NodeLinear(n_nodes, hidden, node_maps[0] * fine**2 + node_maps[1] * coarse**2),
+            NodeLinear(n_nodes, hidden, node_maps[0] * fine**2 + node_maps[1] * coarse**2),
         )
         self.joint = nn.Sequential(
             nn.Linear(n_nodes * (n_features + 1), hidden),

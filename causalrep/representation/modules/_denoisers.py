@@ -25,7 +25,7 @@ from causalrep.utils import DataError, optional_import
 __all__ = ["Denoiser", "Prepared", "SpatialUNet", "UNet2DDenoiser"]
 
 
-Conditioning: TypeAlias = Literal["maps", "adagn"]
+Conditioning: TypeAlias = Literal["maps", "adagn", "none"]
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ class SpatialUNet(nn.Module):
         other one on the way down and one on the way up.
     fold : int, default=2
         Side of the pixel blocks that are folded into channels.
-    conditioning : {"maps", "adagn"}, default="maps"
-        Whether the slots are drawn as maps, or added to the time embedding (for comparison).
+    conditioning : {"maps", "adagn", "none"}, default="maps"
+        Whether the slots are drawn as maps, added to the time embedding (for comparison), or not shown.
     use_time : bool, default=True
         Without it the time is ignored: the plain regression decoder is this network.
 
@@ -185,9 +185,9 @@ class UNet2DDenoiser(nn.Module):
         Image shape.
     n_nodes, slot_dim, code_dim : int
         Shape of the condition.
-    conditioning : {"adagn", "maps"}, default="adagn"
+    conditioning : {"adagn", "maps", "none"}, default="adagn"
         Whether the slots are added to the time embedding, where they scale and shift every
-        normalisation, or drawn as :class:`SlotMaps` beside the input and on the coarsest grid.
+        normalisation, drawn as :class:`SlotMaps` beside the input and on the coarsest grid, or not shown.
     widths : sequence of int, default=(32, 64, 64)
         Channels per resolution.
     blocks : int, default=2
