@@ -40,7 +40,9 @@ def main() -> None:
         other = copy.copy(model)
         other.recipe_ = replace(model.recipe_, solver=solver, solver_steps=steps)
         models[f"{solver}, {steps} steps"] = other
-    report = counterfactual_report(models, world, n_images=arguments.images, random_state=7, parts=(), progress=True)
+    report = counterfactual_report(
+        models, world, n_images=arguments.images, random_state=7, parts=(), progress=True
+    )
     print("| solver | round trip | angle | light | length | position | length, changed | position, changed |")
     print("|---|---|---|---|---|---|---|---|")
     for name in models:

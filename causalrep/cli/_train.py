@@ -24,11 +24,11 @@ from __future__ import annotations
 
 import inspect
 import shutil
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from causalrep.cli._config import check_keys, read_toml, table_of, text_of
 from causalrep.cli._counterfactual import refuse_to_overwrite
 from causalrep.cli._pictures import read_images
 from causalrep.graphs import DAG
@@ -50,14 +50,14 @@ def run_train(config: Path, *, out: Path | None = None, device: str = "auto") ->
     DataError, UnknownNameError, OSError
         Before any work, for what is wrong with the file or the data it names.
     """
-    settings = _read_config(config)
-    target = out or config.parent / _text(settings, "out", config)
+    settings = read_toml(config, ("out", "data", "graph", "model"))
+    target = out or config.parent / text_of(settings, "out", config)
     refuse_to_overwrite(target)
-    graph = _graph(_table(settings, "graph", config, ("edges", "file")), config)
-    model = _model(_table(settings, "model", config, None), graph, target, device)
-    data = _table(settings, "data", config, ("images", "labels"))
-    names, images = read_images(config.parent / _text(data, "images", config))
-    labels = _labels(config.parent / _text(data, "labels", config), names)
+    graph = _graph(table_of(settings, "graph", config, ("edges", "file")), config)
+    model = _model(table_of(settings, "model", config, None), graph, target, device)
+    data = table_of(settings, "data", config, ("images", "labels"))
+    names, images = read_images(config.parent / text_of(data, "images", config))
+    labels = _labels(config.parent / text_of(data, "labels", config), names)
     print(f"{len(images)} images of shape {images.shape[1:]}, graph {graph.to_string()}", flush=True)
     model.fit(images, labels)
     model.save(target)
@@ -65,59 +65,24 @@ def run_train(config: Path, *, out: Path | None = None, device: str = "auto") ->
     print(f"saved {type(model).__name__} to {target}")
 
 
-def _read_config(config: Path) -> dict[str, Any]:
-    with config.open("rb") as file:
-        try:
-            settings = tomllib.load(file)
-        except tomllib.TOMLDecodeError as error:
-            raise DataError(f"{config} is not a TOML file: {error}") from error
-    _check_keys(settings, ("out", "data", "graph", "model"), str(config))
-    return settings
-
-
-def _check_keys(settings: Mapping[str, Any], known: Iterable[str], what: str) -> None:
-    known = tuple(known)
-    for key in settings:
-        if key not in known:
-            raise UnknownNameError(key, known, what=what)
-
-
-def _table(
-    settings: Mapping[str, Any], name: str, config: Path, known: Iterable[str] | None
-) -> dict[str, Any]:
-    table = settings.get(name)
-    if not isinstance(table, dict):
-        raise DataError(f"{config} must have a table [{name}]")
-    if known is not None:
-        _check_keys(table, known, f"[{name}] of {config}")
-    return table
-
-
-def _text(table: Mapping[str, Any], key: str, config: Path) -> str:
-    if not isinstance(table.get(key), str):
-        raise DataError(f"{config} must say `{key}` as a text, got {table.get(key)!r}")
-    return str(table[key])
-
-
 def _graph(table: Mapping[str, Any], config: Path) -> DAG:
     if len(table) != 1:
         raise DataError(f"[graph] of {config} must have either `edges` or `file`, got {sorted(table)}")
     if "edges" in table:
-        return DAG.from_string(_text(table, "edges", config))
-    return DAG.from_dot((config.parent / _text(table, "file", config)).read_text(encoding="utf-8"))
+        return DAG.from_string(text_of(table, "edges", config))
+    return DAG.from_dot((config.parent / text_of(table, "file", config)).read_text(encoding="utf-8"))
 
 
 def _model(table: Mapping[str, Any], graph: DAG, target: Path, device: str) -> Any:
-    from causalrep import representation
+    from causalrep.representation import MODELS
 
-    kinds = ("CausalDiffAE", "RegressionDecoder", "ConditionalDiffusion")
-    kind = table.get("kind", kinds[0])
-    if kind not in kinds:
-        raise UnknownNameError(kind, kinds, what="`kind` in [model]")
-    cls = getattr(representation, kind)
+    kind = table.get("kind", "CausalDiffAE")
+    if kind not in MODELS:
+        raise UnknownNameError(kind, MODELS, what="`kind` in [model]")
+    cls: Any = MODELS[kind]
     known = [name for name in inspect.signature(cls.__init__).parameters if name not in _SET_BY_COMMAND]
     arguments = {key: value for key, value in table.items() if key != "kind"}
-    _check_keys(arguments, known, "[model]")
+    check_keys(arguments, known, "[model]")
     return cls(graph=graph, device=device, checkpoint=_checkpoint(target), progress=True, **arguments)
 
 

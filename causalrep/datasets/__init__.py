@@ -1,5 +1,8 @@
 """Data whose truth is known: worlds that draw their own pictures, and files of real ones."""
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
 from causalrep.datasets._circuit import circuit
 from causalrep.datasets._flow import flow
 from causalrep.datasets._morphomnist import MorphoMNIST, load_morphomnist
@@ -7,4 +10,19 @@ from causalrep.datasets._pendulum import pendulum
 from causalrep.datasets._sprites import sprites
 from causalrep.datasets._world import Renderer, World
 
-__all__ = ["MorphoMNIST", "Renderer", "World", "circuit", "flow", "load_morphomnist", "pendulum", "sprites"]
+__all__ = [
+    "WORLDS",
+    "MorphoMNIST",
+    "Renderer",
+    "World",
+    "circuit",
+    "flow",
+    "load_morphomnist",
+    "pendulum",
+    "sprites",
+]
+
+#: Every world that draws its own pictures, by name; each takes ``size``, ``nuisance`` and ``pixel_noise``.
+WORLDS: Mapping[str, Callable[..., World]] = MappingProxyType(
+    {make.__name__: make for make in (pendulum, flow, circuit, sprites)}
+)

@@ -11,7 +11,7 @@ from torch import Tensor
 from causalrep.datasets import _circuit_scene as scene
 from causalrep.datasets._beta import beta_quantile, beta_share
 from causalrep.datasets._circuit_reading import COLUMNS, SMALLEST, Reader
-from causalrep.datasets._world import IMAGE, Renderer, World
+from causalrep.datasets._world import IMAGE, Nuisance, Renderer, World, clutter
 from causalrep.graphs import DAG
 from causalrep.scm import Dirac, Distribution, Invertible, Mechanism, Root, Uniform
 from causalrep.utils import DataError
@@ -31,7 +31,7 @@ _GRAPH = DAG(
 _MIDDLE = 0.475 * math.sqrt(3.0) / 2
 
 
-def circuit(size: int = 32, nuisance: bool = True, *, pixel_noise: float = 0.0) -> World:
+def circuit(size: int = 32, nuisance: Nuisance = True, *, pixel_noise: float | None = None) -> World:
     r"""Return the circuit world, whose true counterfactual images are known.
 
     A robot arm moves along an arc with three buttons. Each lights the lamp of its colour, more or less
@@ -42,11 +42,13 @@ def circuit(size: int = 32, nuisance: bool = True, *, pixel_noise: float = 0.0) 
     ----------
     size : int, default=32
         Height and width of the images; at least 8 to draw, at least 16 to read.
-    nuisance : bool, default=True
+    nuisance : bool, "noise" or "texture", default=True
         Whether boards have a grey in U(0.05, 0.25), lamps a radius in U(0.06, 0.09) and the camera a shift in
         U(-1/32, 1/32) along each axis, in widths of the picture: up to one pixel at 32 px; else grey 0.15,
         radius 0.075 and no shift.
-    pixel_noise : float, default=0
+        ``"noise"`` is True with pixel noise of 0.05, ``"texture"`` True with a texture of standard deviation
+        0.08 on the background: nuisance of high dimension.
+    pixel_noise : float, optional
         Standard deviation of Gaussian noise on each pixel and channel, before the image is clipped to [0, 1].
 
     Returns
@@ -100,17 +102,18 @@ def circuit(size: int = 32, nuisance: bool = True, *, pixel_noise: float = 0.0) 
     """
     if isinstance(size, bool) or not isinstance(size, int) or size < 8:
         raise DataError(f"`size` must be an integer of at least 8, got {size!r}")
-    shift = Uniform(-1 / 32, 1 / 32) if nuisance else Dirac(0.0)
+    seen = clutter(nuisance, pixel_noise)
+    shift = Uniform(-1 / 32, 1 / 32) if seen.varies else Dirac(0.0)
     laws: dict[str, Distribution] = {
-        "board": Uniform(0.05, 0.25) if nuisance else Dirac(0.15),
+        "board": Uniform(0.05, 0.25) if seen.varies else Dirac(0.15),
         "shift_x": shift,
         "shift_y": shift,
-        "lamp": Uniform(0.06, 0.09) if nuisance else Dirac(0.075),
+        "lamp": Uniform(0.06, 0.09) if seen.varies else Dirac(0.075),
     }
     mechanisms: dict[Any, Mechanism] = {
         "arm": Root(Uniform(0.0, 1.0)),
         **_lamps(Uniform(0.0, 1.0)),
-        IMAGE: CircuitRenderer(laws, size=size, pixel_noise=pixel_noise),
+        IMAGE: CircuitRenderer(laws, size=size, pixel_noise=seen.pixel_noise, texture=seen.texture),
     }
     return World(_GRAPH, mechanisms, targets=_lamps(Uniform(0.5 - _MIDDLE, 0.5 + _MIDDLE)))
 
@@ -126,10 +129,21 @@ class CircuitRenderer(Renderer):
         Height and width.
     pixel_noise : float, default=0
         Standard deviation of noise on each pixel.
+    texture : float, default=0
+        Standard deviation of the texture of the background.
     """
 
-    def __init__(self, nuisance: Mapping[str, Distribution], *, size: int, pixel_noise: float = 0.0) -> None:
-        super().__init__(scene.LABELS, nuisance, size=size, pixel_noise=pixel_noise)
+    backdrop = "board"
+
+    def __init__(
+        self,
+        nuisance: Mapping[str, Distribution],
+        *,
+        size: int,
+        pixel_noise: float = 0.0,
+        texture: float = 0.0,
+    ) -> None:
+        super().__init__(scene.LABELS, nuisance, size=size, pixel_noise=pixel_noise, texture=texture)
 
     def check(self, labels: Mapping[Any, Tensor]) -> None:
         """Refuse arms beyond the arc and lamps darker than off or brighter than on."""

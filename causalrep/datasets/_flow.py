@@ -11,7 +11,7 @@ from torch import Tensor
 
 from causalrep.datasets import _flow_scene as scene
 from causalrep.datasets._flow_reading import COLUMNS, SMALLEST, Reader
-from causalrep.datasets._world import IMAGE, Renderer, World, as_tensor
+from causalrep.datasets._world import IMAGE, Nuisance, Renderer, World, as_tensor, clutter
 from causalrep.graphs import DAG
 from causalrep.scm import AdditiveNoise, Dirac, Distribution, Mechanism, Normal, Root, Uniform
 from causalrep.utils import DataError
@@ -30,7 +30,7 @@ _LIMITS = {
 }
 
 
-def flow(size: int = 32, nuisance: bool = True, *, pixel_noise: float = 0.0) -> World:
+def flow(size: int = 32, nuisance: Nuisance = True, *, pixel_noise: float | None = None) -> World:
     r"""Return the flow world, whose true counterfactual images are known.
 
     A ball lies in a cup of water, which it makes rise; the water runs out of a hole in the side, the further
@@ -40,10 +40,12 @@ def flow(size: int = 32, nuisance: bool = True, *, pixel_noise: float = 0.0) -> 
     ----------
     size : int, default=32
         Height and width of the images; at least 8 to draw, at least 16 to read.
-    nuisance : bool, default=True
+    nuisance : bool, "noise" or "texture", default=True
         Whether the flow has noise of standard deviation 1/2, backgrounds a grey in U(0.6, 1) and balls a hue
         in U(0, 1); else the flow is exact, backgrounds white and balls firebrick.
-    pixel_noise : float, default=0
+        ``"noise"`` is True with pixel noise of 0.05, ``"texture"`` True with a texture of standard deviation
+        0.08 on the background: nuisance of high dimension.
+    pixel_noise : float, optional
         Standard deviation of Gaussian noise on each pixel and channel, before the image is clipped to [0, 1].
 
     Returns
@@ -95,17 +97,18 @@ def flow(size: int = 32, nuisance: bool = True, *, pixel_noise: float = 0.0) -> 
     """
     if isinstance(size, bool) or not isinstance(size, int) or size < 8:
         raise DataError(f"`size` must be an integer of at least 8, got {size!r}")
+    seen = clutter(nuisance, pixel_noise)
     laws: dict[str, Distribution] = {
-        "background": Uniform(0.6, 1.0) if nuisance else Dirac(1.0),
-        "hue": Uniform(0.0, 1.0) if nuisance else Dirac(0.0),
+        "background": Uniform(0.6, 1.0) if seen.varies else Dirac(1.0),
+        "hue": Uniform(0.0, 1.0) if seen.varies else Dirac(0.0),
     }
     noisy: dict[Any, Mechanism] = {"flow": AdditiveNoise(_reach, Normal(0.0, 0.5))}
     mechanisms: dict[Any, Mechanism] = {
         "ball": Root(Uniform(5 / 30, 34 / 30)),
         "water": AdditiveNoise(_lift, Uniform(1.0, 3.9)),
         "hole": Root(Uniform(2.0, 14 / 3)),
-        **(noisy if nuisance else {"flow": AdditiveNoise(_reach)}),
-        IMAGE: FlowRenderer(laws, size=size, pixel_noise=pixel_noise),
+        **(noisy if seen.varies else {"flow": AdditiveNoise(_reach)}),
+        IMAGE: FlowRenderer(laws, size=size, pixel_noise=seen.pixel_noise, texture=seen.texture),
     }
     return World(_GRAPH, mechanisms, targets=noisy)
 
@@ -121,12 +124,21 @@ class FlowRenderer(Renderer):
         Height and width.
     pixel_noise : float, default=0
         Standard deviation of noise on each pixel.
+    texture : float, default=0
+        Standard deviation of the texture of the background.
     """
 
     periods = MappingProxyType({"hue": 1.0})
 
-    def __init__(self, nuisance: Mapping[str, Distribution], *, size: int, pixel_noise: float = 0.0) -> None:
-        super().__init__(scene.LABELS, nuisance, size=size, pixel_noise=pixel_noise)
+    def __init__(
+        self,
+        nuisance: Mapping[str, Distribution],
+        *,
+        size: int,
+        pixel_noise: float = 0.0,
+        texture: float = 0.0,
+    ) -> None:
+        super().__init__(scene.LABELS, nuisance, size=size, pixel_noise=pixel_noise, texture=texture)
 
     def check(self, labels: Mapping[Any, Tensor]) -> None:
         """Refuse a ball that does not fit, water outside the cup and a hole that is dry or underground."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from causalrep.datasets import _pendulum_scene as scene
 from causalrep.datasets._pendulum_reading import COLUMNS, SMALLEST, Reader
-from causalrep.datasets._world import IMAGE, Renderer, World, as_tensor
+from causalrep.datasets._world import IMAGE, Nuisance, Renderer, World, as_tensor, clutter
 from causalrep.graphs import DAG
 from causalrep.scm import AdditiveNoise, Dirac, Distribution, Mechanism, Normal, Root, Uniform
 from causalrep.utils import DataError
@@ -32,7 +32,7 @@ _GRAPH = DAG(
 )
 
 
-def pendulum(size: int = 32, nuisance: bool = True, *, pixel_noise: float = 0.0) -> World:
+def pendulum(size: int = 32, nuisance: Nuisance = True, *, pixel_noise: float | None = None) -> World:
     r"""Return the Pendulum world, whose true counterfactual images are known.
 
     A pendulum hangs at an angle under a light; the two cast a shadow of some length at some
@@ -50,14 +50,15 @@ def pendulum(size: int = 32, nuisance: bool = True, *, pixel_noise: float = 0.0)
     ----------
     size : int, default=32
         Height and width of the images; at least 8 to draw, at least 16 to read.
-    nuisance : bool, default=True
+    nuisance : bool, "noise" or "texture", default=True
         Whether shadows have noise of standard deviation 1, backgrounds a grey in U(0.6, 1) and bobs
         a hue in U(0, 1); else shadows are exact, backgrounds white and bobs firebrick.
-    pixel_noise : float, default=0
+        ``"noise"`` is True with pixel noise of 0.05, ``"texture"`` True with a texture of standard deviation
+        0.08 on the background: nuisance of high dimension.
+    pixel_noise : float, optional
         Standard deviation of Gaussian noise on each pixel and channel, before the image is clipped
         to [0, 1]. Off by default, so that scores measure what was drawn: noise puts a floor under
-        the error of any model that does not store it. Set 0.02 for nuisance of high dimension, which
-        four numbers cannot hold.
+        the error of any model that does not store it.
 
     Returns
     -------
@@ -110,9 +111,10 @@ def pendulum(size: int = 32, nuisance: bool = True, *, pixel_noise: float = 0.0)
     """
     if isinstance(size, bool) or not isinstance(size, int) or size < 8:
         raise DataError(f"`size` must be an integer of at least 8, got {size!r}")
+    seen = clutter(nuisance, pixel_noise)
     laws: dict[str, Distribution] = {
-        "background": Uniform(0.6, 1.0) if nuisance else Dirac(1.0),
-        "hue": Uniform(0.0, 1.0) if nuisance else Dirac(0.0),
+        "background": Uniform(0.6, 1.0) if seen.varies else Dirac(1.0),
+        "hue": Uniform(0.0, 1.0) if seen.varies else Dirac(0.0),
     }
     noisy: dict[Any, Mechanism] = {
         "length": AdditiveNoise(_length, Normal(0.0, 1.0)),
@@ -122,8 +124,8 @@ def pendulum(size: int = 32, nuisance: bool = True, *, pixel_noise: float = 0.0)
     mechanisms: dict[Any, Mechanism] = {
         "angle": Root(Uniform(-40.0, 44.0)),
         "light": Root(_EitherSide()),
-        **(noisy if nuisance else exact),
-        IMAGE: PendulumRenderer(laws, size=size, pixel_noise=pixel_noise),
+        **(noisy if seen.varies else exact),
+        IMAGE: PendulumRenderer(laws, size=size, pixel_noise=seen.pixel_noise, texture=seen.texture),
     }
     return World(_GRAPH, mechanisms, targets=noisy)
 
@@ -139,12 +141,21 @@ class PendulumRenderer(Renderer):
         Height and width.
     pixel_noise : float, default=0
         Standard deviation of noise on each pixel.
+    texture : float, default=0
+        Standard deviation of the texture of the background.
     """
 
     periods = MappingProxyType({"hue": 1.0})
 
-    def __init__(self, nuisance: Mapping[str, Distribution], *, size: int, pixel_noise: float = 0.0) -> None:
-        super().__init__(scene.LABELS, nuisance, size=size, pixel_noise=pixel_noise)
+    def __init__(
+        self,
+        nuisance: Mapping[str, Distribution],
+        *,
+        size: int,
+        pixel_noise: float = 0.0,
+        texture: float = 0.0,
+    ) -> None:
+        super().__init__(scene.LABELS, nuisance, size=size, pixel_noise=pixel_noise, texture=texture)
 
     def check(self, labels: Mapping[Any, Tensor]) -> None:
         """Refuse a pendulum that does not hang and a light that is not above the horizon."""

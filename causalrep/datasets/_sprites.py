@@ -13,7 +13,7 @@ from torch import Tensor
 
 from causalrep.datasets import _sprites_scene as scene
 from causalrep.datasets._sprites_reading import COLUMNS, SMALLEST, Reader
-from causalrep.datasets._world import IMAGE, Renderer, World
+from causalrep.datasets._world import IMAGE, Nuisance, Renderer, World, clutter
 from causalrep.graphs import DAG
 from causalrep.scm import Categorical, Dirac, Distribution, Invertible, Mechanism, Normal, Root, Uniform
 from causalrep.utils import DataError
@@ -26,7 +26,7 @@ _GRAPH = DAG(
 )
 
 
-def sprites(size: int = 32, nuisance: bool = True, *, pixel_noise: float = 0.0) -> World:
+def sprites(size: int = 32, nuisance: Nuisance = True, *, pixel_noise: float | None = None) -> World:
     r"""Return the sprites world, a chain of four causes whose true counterfactual images are known.
 
     A square, an ellipse or a heart of some scale and orientation stands somewhere in the picture. The shape
@@ -38,10 +38,12 @@ def sprites(size: int = 32, nuisance: bool = True, *, pixel_noise: float = 0.0) 
     ----------
     size : int, default=32
         Height and width of the images; at least 8 to draw, at least 16 to read.
-    nuisance : bool, default=True
+    nuisance : bool, "noise" or "texture", default=True
         Whether backgrounds have a grey in U(0, 0.4) and sprites a hue in U(0, 1), which no label tells; else
         sprites are white on black.
-    pixel_noise : float, default=0
+        ``"noise"`` is True with pixel noise of 0.05, ``"texture"`` True with a texture of standard deviation
+        0.08 on the background: nuisance of high dimension.
+    pixel_noise : float, optional
         Standard deviation of Gaussian noise on each pixel and channel, before the image is clipped to [0, 1].
 
     Returns
@@ -87,9 +89,10 @@ def sprites(size: int = 32, nuisance: bool = True, *, pixel_noise: float = 0.0) 
     """
     if isinstance(size, bool) or not isinstance(size, int) or size < 8:
         raise DataError(f"`size` must be an integer of at least 8, got {size!r}")
+    seen = clutter(nuisance, pixel_noise)
     laws: dict[str, Distribution] = {
-        "background": Uniform(0.0, 0.4) if nuisance else Dirac(0.0),
-        "hue": Uniform(0.0, 1.0) if nuisance else Dirac(-1.0),
+        "background": Uniform(0.0, 0.4) if seen.varies else Dirac(0.0),
+        "hue": Uniform(0.0, 1.0) if seen.varies else Dirac(-1.0),
     }
     mechanisms: dict[Any, Mechanism] = {
         "shape": Root(Categorical((1 / 3, 1 / 3, 1 / 3))),
@@ -97,7 +100,7 @@ def sprites(size: int = 32, nuisance: bool = True, *, pixel_noise: float = 0.0) 
         "orientation": Root(Uniform(0.0, math.pi / 2)),
         "x": _squashed("scale", lambda scale: 6.0 * (scale - 0.75), spread=0.5, low=0.2, width=0.6),
         "y": _squashed("x", lambda x: 4.0 * (x - 0.5), spread=0.5, low=0.2, width=0.6),
-        IMAGE: SpritesRenderer(laws, size=size, pixel_noise=pixel_noise),
+        IMAGE: SpritesRenderer(laws, size=size, pixel_noise=seen.pixel_noise, texture=seen.texture),
     }
     return World(_GRAPH, mechanisms)
 
@@ -113,12 +116,21 @@ class SpritesRenderer(Renderer):
         Height and width.
     pixel_noise : float, default=0
         Standard deviation of noise on each pixel.
+    texture : float, default=0
+        Standard deviation of the texture of the background.
     """
 
     periods = MappingProxyType({"hue": 1.0})
 
-    def __init__(self, nuisance: Mapping[str, Distribution], *, size: int, pixel_noise: float = 0.0) -> None:
-        super().__init__(scene.LABELS, nuisance, size=size, pixel_noise=pixel_noise)
+    def __init__(
+        self,
+        nuisance: Mapping[str, Distribution],
+        *,
+        size: int,
+        pixel_noise: float = 0.0,
+        texture: float = 0.0,
+    ) -> None:
+        super().__init__(scene.LABELS, nuisance, size=size, pixel_noise=pixel_noise, texture=texture)
 
     def check(self, labels: Mapping[Any, Tensor]) -> None:
         """Refuse shapes that are none and sprites without a size."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from causalrep.datasets._texture import N_WAVES, draw_texture, fit_texture
 from causalrep.graphs import DAG
 from causalrep.scm import SCM, Dirac, Distribution, Mechanism
 from causalrep.utils import (
@@ -34,17 +35,52 @@ from causalrep.utils import (
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["IMAGE", "Renderer", "World", "as_image_tensor", "as_tensor"]
+__all__ = ["IMAGE", "Clutter", "Nuisance", "Renderer", "World", "as_image_tensor", "as_tensor", "clutter"]
 
 IMAGE = "image"
 
-_PIXELS = "pixels"
+_PIXELS, _TEXTURE = "pixels", "texture"
+#: How often reading and fitting the texture take turns.
+_ROUNDS = 3
+
+Nuisance: TypeAlias = bool | Literal["noise", "texture"]
+
+
+class Clutter(NamedTuple):
+    """What is not labelled: whether a few factors vary, and how strong the nuisance of high dimension is."""
+
+    varies: bool
+    pixel_noise: float
+    texture: float
+
+
+_CLUTTER: dict[Nuisance, Clutter] = {
+    False: Clutter(False, 0.0, 0.0),
+    True: Clutter(True, 0.0, 0.0),
+    "noise": Clutter(True, 0.05, 0.0),
+    "texture": Clutter(True, 0.0, 0.08),
+}
+
+
+def clutter(nuisance: Nuisance, pixel_noise: float | None) -> Clutter:
+    """Return what a world's argument `nuisance` asks for, with its own strength of pixel noise if given.
+
+    Raises
+    ------
+    DataError
+        For a nuisance that does not exist.
+    """
+    if not isinstance(nuisance, (bool, str)) or nuisance not in _CLUTTER:
+        raise DataError(f"`nuisance` must be False, True, 'noise' or 'texture', got {nuisance!r}")
+    chosen = _CLUTTER[nuisance]
+    return chosen if pixel_noise is None else chosen._replace(pixel_noise=pixel_noise)
 
 
 class Renderer(Mechanism):
     """The mechanism of an image: labels and unlabelled factors in, a picture out.
 
-    The noise is a dict: one array of shape (n,) for each unlabelled factor and, where there is
+    The noise is a dict: one array of shape (n,) for each unlabelled factor; where there is a texture,
+    ``"texture"`` of shape (n, 63), the amplitudes of the waves that the background shows; and, where there is
     pixel noise, ``"pixels"`` of shape (n, channels, size, size), which is added to the drawing
     before it is clipped to [0, 1]. NumPy labels give NumPy pictures and Torch labels give Torch
     pictures, float32, on their device and with gradients.
@@ -61,8 +97,13 @@ class Renderer(Mechanism):
         Number of channels.
     pixel_noise : float, default=0
         Standard deviation of independent Gaussian noise on each pixel and channel.
+    texture : float, default=0
+        Standard deviation of the texture of the background. It needs a factor, named by the attribute
+        ``backdrop``, of which the drawing is an affine function: the grey that everything is painted on.
     """
 
+    #: The factor that is the grey of the background.
+    backdrop = "background"
     #: Factors that live on a circle, with its length.
     periods: Mapping[str, float] = MappingProxyType({})
 
@@ -74,13 +115,16 @@ class Renderer(Mechanism):
         size: int,
         channels: int = 3,
         pixel_noise: float = 0.0,
+        texture: float = 0.0,
     ) -> None:
-        if not 0 <= pixel_noise < np.inf:
-            raise DataError(f"`pixel_noise` must be a standard deviation, at least 0, got {pixel_noise}")
+        for name, value in (("pixel_noise", pixel_noise), ("texture", texture)):
+            if not 0 <= value < np.inf:
+                raise DataError(f"`{name}` must be a standard deviation, at least 0, got {value}")
         self.labels = tuple(labels)
         self.nuisance = dict(nuisance)
         self.shape = (channels, size, size)
         self.pixel_noise = float(pixel_noise)
+        self.texture = float(texture)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(shape={self.shape}, nuisance={self.nuisance!r})"
@@ -98,6 +142,32 @@ class Renderer(Mechanism):
     def measure(self, images: Tensor) -> dict[str, Tensor]:
         """Return labels and factors read from pictures, shape (n,) each, NaN where they cannot be seen."""
 
+    def read(self, images: Tensor) -> dict[str, Tensor]:
+        """Return what `measure` does, with the texture of the background fitted and taken away.
+
+        Reading and fitting take turns: what was read is drawn, the texture is fitted to what is left, and the
+        picture without it is read again. A row of which not everything can be seen keeps its first reading,
+        and so do pictures of another size than the world draws.
+        """
+        seen = self.measure(images)
+        if self.texture == 0 or images.shape[-1] != self.shape[1]:
+            return seen
+        for _ in range(_ROUNDS):
+            whole = torch.isfinite(torch.stack([part.float() for part in seen.values()])).all(dim=0)
+            rows = whole.nonzero()[:, 0]
+            if len(rows) == 0:
+                break
+            pictures = images[rows]
+            labels = torch.stack([seen[str(name)][rows].double() for name in self.labels], dim=1)
+            factors = {name: seen[name][rows] for name in self.nuisance}
+            shown, drawn = self._shown(labels, factors), self.draw(labels, factors)
+            unclipped = (pictures > 0) & (pictures < 1)
+            waves = fit_texture((pictures - drawn) * unclipped, shown * unclipped)
+            plain = (pictures - shown * draw_texture(waves, self.shape[1])[:, None]).clamp(0.0, 1.0)
+            for name, part in self.measure(plain).items():
+                seen[name][rows] = part.to(seen[name])
+        return seen
+
     def check(self, labels: Mapping[Hashable, Tensor]) -> None:
         """Raise ``DataError`` for labels that are finite and yet cannot be drawn; by default none."""
 
@@ -107,6 +177,8 @@ class Renderer(Mechanism):
         if self.pixel_noise > 0:
             draws = generator.standard_normal((n, *self.shape), dtype=np.float32)
             noise[_PIXELS] = draws * np.float32(self.pixel_noise)
+        if self.texture > 0:
+            noise[_TEXTURE] = generator.standard_normal((n, N_WAVES), dtype=np.float32)
         return noise
 
     def forward(self, parents: Mapping[Hashable, Any], noise: Mapping[str, Any]) -> Any:
@@ -120,12 +192,22 @@ class Renderer(Mechanism):
         labels = self._stack(parents)
         factors = {name: as_tensor(noise[name]).to(labels.device) for name in self.nuisance}
         image = self.draw(labels, factors)
-        if _PIXELS in noise:
-            image = (image + as_tensor(noise[_PIXELS]).to(labels.device)).clamp(0.0, 1.0)
+        extra = {
+            name: as_tensor(noise[name]).to(labels.device) for name in (_TEXTURE, _PIXELS) if name in noise
+        }
+        if _TEXTURE in extra:
+            waves = draw_texture(extra[_TEXTURE], self.shape[1])[:, None]
+            image = image + self._shown(labels, factors) * waves
+        if _PIXELS in extra:
+            image = image + extra[_PIXELS]
+        if extra:
+            image = image.clamp(0.0, 1.0)
         return image if _any_tensor(parents.values()) else image.numpy()
 
     def abduct(self, parents: Mapping[Hashable, Any], value: Any) -> dict[str, Any]:
         """Read the factors from the picture; what they do not explain is the noise of the pixels.
+
+        A texture is fitted in least squares to the background that is seen, and goes on behind the objects.
 
         Raises
         ------
@@ -133,7 +215,7 @@ class Renderer(Mechanism):
             If a factor that varies cannot be seen.
         """
         images = as_image_tensor(value, what="the observed images", shape=self.shape)
-        seen = self.measure(images)
+        seen = self.read(images)
         factors = {}
         for name, law in self.nuisance.items():
             factors[name] = torch.full_like(seen[name], law.value) if isinstance(law, Dirac) else seen[name]
@@ -142,7 +224,18 @@ class Renderer(Mechanism):
                 raise NotInvertibleError(f"the {name} of image {row} cannot be told from its pixels")
         labels = self._stack(parents).to(images.device)
         noise = {**factors, _PIXELS: images - self.draw(labels, factors)}
+        if self.texture > 0:
+            shown = self._shown(labels, factors)
+            unclipped = (images > 0) & (images < 1)
+            noise[_TEXTURE] = fit_texture(noise[_PIXELS] * unclipped, shown * unclipped)
+            noise[_PIXELS] = noise[_PIXELS] - shown * draw_texture(noise[_TEXTURE], self.shape[1])[:, None]
         return noise if isinstance(value, Tensor) else {name: part.numpy() for name, part in noise.items()}
+
+    def _shown(self, labels: Tensor, factors: Mapping[str, Tensor]) -> Tensor:
+        """Return which share of the background each pixel shows, times the strength of the texture."""
+        grey = torch.zeros_like(factors[self.backdrop])
+        white, black = (self.draw(labels, {**factors, self.backdrop: grey + level}) for level in (1.0, 0.0))
+        return self.texture * (white - black)
 
     def _stack(self, parents: Mapping[Hashable, Any]) -> Tensor:
         values = {name: as_tensor(parents[name]).to(torch.float64) for name in self.labels}
@@ -208,7 +301,8 @@ class World(SCM):
         values : data frame, Samples or mapping of node to array of shape (n,)
             The labels; other nodes are passed over.
         nuisance : mapping of str to array of shape (n,), number, or array of shape (n, C, H, W)
-            Unlabelled factors and, as ``"pixels"``, additive noise. Default: the mean of each law.
+            Unlabelled factors and, as ``"texture"`` and ``"pixels"``, amplitudes of the texture and additive
+            noise. Default: the mean of each law, and neither.
 
         Returns
         -------
@@ -231,8 +325,8 @@ class World(SCM):
                 raise DataError(f"{name!r} must have the shape (n,), got {np.shape(columns[name])}")
         given = dict(nuisance or {})
         for name in given:
-            if name not in (*renderer.nuisance, _PIXELS):
-                raise UnknownNameError(name, (*renderer.nuisance, _PIXELS), what="`nuisance`")
+            if name not in (*renderer.nuisance, _TEXTURE, _PIXELS):
+                raise UnknownNameError(name, (*renderer.nuisance, _TEXTURE, _PIXELS), what="`nuisance`")
         labels = {name: columns[name] for name in renderer.labels}
         n = len(labels[renderer.labels[0]])
         for name, law in renderer.nuisance.items():
@@ -263,7 +357,7 @@ class World(SCM):
         """
         channels = self.renderer.shape[0]
         tensor = as_image_tensor(images, what="`images`", channels=channels)
-        seen = self.renderer.measure(tensor)
+        seen = self.renderer.read(tensor)
         frame: pd.DataFrame = frame_like({name: part.double().cpu().numpy() for name, part in seen.items()})
         return frame
 

@@ -1,0 +1,178 @@
+import json
+
+import pandas as pd
+import pytest
+
+from causalrep.cli import _benchmark, main
+from causalrep.cli._benchmark_plan import read_plan
+from causalrep.metrics import CounterfactualReport
+
+pytest.importorskip("PIL")
+pytest.importorskip("matplotlib")
+
+CONFIG = """
+out = "runs"
+seeds = [0, 1]
+[budget]
+steps = 2
+[data]
+size = 16
+images = 40
+[scores]
+images = 8
+compositions = [1]
+parts = []
+[[models]]
+kind = "RegressionDecoder"
+[[models]]
+name = "carry over"
+kind = "RegressionDecoder"
+carry_over = true
+[[worlds]]
+name = "pendulum, textured"
+kind = "pendulum"
+nuisance = "texture"
+"""
+FOLDER = "pendulum-textured"
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "benchmark.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+def run(config):
+    return main(["benchmark", str(config), "--device", "cpu"])
+
+
+def rewrite(config, old, new):
+    assert old in CONFIG
+    config.write_text(CONFIG.replace(old, new))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    config = tmp_path_factory.mktemp("benchmark") / "benchmark.toml"
+    config.write_text(CONFIG)
+    assert run(config) == 0
+    return config
+
+
+def test_every_row_is_trained_with_the_same_budget_and_scored(finished):
+    runs = finished.parent / "runs"
+    for model in ("regressiondecoder", "carry-over"):
+        for seed in ("0", "1"):
+            state = json.loads((runs / FOLDER / model / seed / "run.json").read_text())
+            assert (state["steps"], state["attempts"]) == (2, 1)
+            assert state["cpu_seconds"] > 0
+    table = pd.read_csv(runs / "results.csv")
+    assert set(table["world"]) == {"pendulum, textured"}
+    assert set(table["seed"]) == {0, 1}
+    assert {"RegressionDecoder", "carry over", "copy the factual image"} <= set(table["model"])
+
+
+def test_tables_pool_the_seeds(finished):
+    runs = finished.parent / "runs"
+    reports = [CounterfactualReport.load(runs / FOLDER / "carry-over" / seed / "scores") for seed in "01"]
+    pooled = CounterfactualReport.over_seeds(reports).score(
+        "carry over", "mean of all", "error", region="whole"
+    )
+    text = (runs / "results.md").read_text()
+    assert f"{pooled.estimate:.2f} ± {(pooled.high - pooled.low) / 2:.2f}" in text
+    assert "budget of every training: 2 steps; 4 of 4 trainings done" in text
+    assert (runs / "results.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_exam_is_the_same_for_every_model_and_seed(finished):
+    table = pd.read_csv(finished.parent / "runs" / "results.csv")
+    copying = table[(table["model"] == "copy the factual image") & (table["metric"] == "error")]
+    assert copying.groupby(["node", "region"])["estimate"].nunique().max() == 1
+
+
+def test_what_is_done_is_not_done_again(finished, monkeypatch):
+    def never(*arguments, **options):
+        raise AssertionError("trained again")
+
+    before = (finished.parent / "runs" / "results.csv").read_text()
+    monkeypatch.setattr(_benchmark, "_trained", never)
+    assert run(finished) == 0
+    assert (finished.parent / "runs" / "results.csv").read_text() == before
+
+
+def test_an_interrupted_benchmark_goes_on(config, monkeypatch, capsys):
+    score = _benchmark._score
+
+    def interrupted(plan, row, model):
+        if row.model.name == "carry over":
+            raise KeyboardInterrupt
+        score(plan, row, model)
+
+    rewrite(config, "seeds = [0, 1]", "seeds = [0]")
+    monkeypatch.setattr(_benchmark, "_score", interrupted)
+    assert run(config) == 130
+    runs = config.parent / "runs"
+    assert "1 of 2 trainings done" in (runs / "results.md").read_text()
+    trained = (runs / FOLDER / "carry-over" / "0" / "model" / "model.safetensors").stat().st_mtime_ns
+    monkeypatch.setattr(_benchmark, "_score", score)
+    assert run(config) == 0
+    assert "2 of 2 trainings done" in (runs / "results.md").read_text()
+    again = (runs / FOLDER / "carry-over" / "0" / "model" / "model.safetensors").stat().st_mtime_ns
+    assert again == trained
+
+
+def test_results_of_other_settings_are_not_mixed(finished, capsys, tmp_path):
+    other = finished.with_name("other.toml")
+    other.write_text(CONFIG.replace("steps = 2", "steps = 3"))
+    assert run(other) == 2
+    assert "was made with budget '2 steps', the file says '3 steps'" in capsys.readouterr().err
+
+
+def test_cpu_seconds_become_steps(config, monkeypatch):
+    monkeypatch.setattr(_benchmark, "_PROBE_STEPS", 3)
+    rewrite(config, "steps = 2", "cpu_seconds = 0.001")
+    plan = read_plan(config)
+    row = next(plan.rows())
+    assert plan.budget == "0.001 CPU-seconds"
+    assert _benchmark._steps_within(plan, row, "cpu") == 1
+
+
+def test_steps_follow_from_the_price_of_every_stage(config, monkeypatch):
+    """60 probe steps cost 6 s, shared 1 : 2 by an encoder with at most 30 steps and the images."""
+
+    class Model:
+        class training_log_:  # noqa: N801 - stands in for an attribute
+            rows = ({"stage": "labels", "seconds": 10.0}, {"stage": "images", "seconds": 20.0})
+
+        class recipe_:  # noqa: N801
+            encoder_steps = 30
+
+    monkeypatch.setattr(_benchmark, "_probe", lambda *_, **__: (Model, 6.0))
+    for budget, steps in ((0.2, 2), (9.0, 120)):  # 2 (1/30 + 2/30); 30/30 + 120 * 2/30
+        rewrite(config, "steps = 2", f"cpu_seconds = {budget}")
+        plan = read_plan(config)
+        assert _benchmark._steps_within(plan, next(plan.rows()), "cpu") == pytest.approx(steps, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('out = "runs"', 'out = "runs"\nmodel = 1', "names 'model', which does not exist (did you mean"),
+        ('kind = "pendulum"', 'kind = "pendulums"', "names 'pendulums', which does not exist (did you mean"),
+        ('nuisance = "texture"', 'nuisance = "fog"', "`nuisance` must be"),
+        ("carry_over = true", "carry_on = true", "names 'carry_on', which does not exist"),
+        ("carry_over = true", "max_steps = 7", "names 'max_steps', which does not exist"),
+        ('name = "carry over"\n', "", "must have a `name` of its own"),
+        ("steps = 2", "steps = 2\ncpu_seconds = 3", "must have either `steps` or `cpu_seconds`"),
+        ("steps = 2", "cpu_seconds = -3", "as a positive number, got -3"),
+        ("seeds = [0, 1]", "seeds = []", "must say `seeds` as a list"),
+        ("seeds = [0, 1]", "seeds = [-1]", "must say `seeds` as a whole number of at least 0"),
+        ("images = 40", 'images = "many"', "must say `images` as a whole number"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_the_file_is_said_before_any_work(config, capsys, old, new, message):
+    rewrite(config, old, new)
+    assert run(config) == 2
+    assert message in capsys.readouterr().err
+    assert not (config.parent / "runs").exists()
