@@ -30,6 +30,8 @@ __all__ = [
     "move_to_device",
     "named_matrix",
     "namespace_of",
+    "normal_cdf",
+    "normal_quantile",
     "on_host",
     "refuse_accelerator",
     "to_numpy",
@@ -107,9 +109,7 @@ def index_array(values: Any, like: Array) -> Array:
 
 def erfc(x: Array) -> Array:
     """Return the complementary error function, elementwise."""
-    if is_torch_array(x):
-        return x.erfc()
-    return _scipy_function("erfc", x)
+    return _special("erfc", x)
 
 
 def log_erfc(x: Array) -> Array:
@@ -118,11 +118,24 @@ def log_erfc(x: Array) -> Array:
     With Phi the standard normal distribution function, erfc(x) = 2 Phi(-x sqrt 2).
     """
     scaled = -(2.0**0.5) * x
-    if is_torch_array(x):
-        import torch
+    return _special("log_ndtr", scaled) + float(np.log(2.0))
 
-        return torch.special.log_ndtr(scaled) + float(np.log(2.0))
-    return _scipy_function("log_ndtr", scaled) + float(np.log(2.0))
+
+def normal_cdf(x: Array) -> Array:
+    """Return the standard normal distribution function, elementwise."""
+    return _special("ndtr", x)
+
+
+def normal_quantile(p: Array) -> Array:
+    """Return the standard normal quantiles, elementwise."""
+    return _special("ndtri", p)
+
+
+def _special(name: str, x: Array) -> Array:
+    """Return a function that SciPy and Torch call by the same name."""
+    if is_torch_array(x):
+        return getattr(importlib.import_module("torch.special"), name)(x)
+    return _scipy_function(name, x)
 
 
 def _scipy_function(name: str, x: Array) -> Array:

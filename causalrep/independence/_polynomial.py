@@ -50,9 +50,9 @@ from numpy.typing import NDArray
 from causalrep.independence._arrays import (
     Array,
     canonical_order,
+    index_array,
     named_matrix,
     namespace_of,
-    refuse_accelerator,
     to_numpy,
 )
 from causalrep.independence._base import CITest, CITestBatch, Flag
@@ -64,7 +64,8 @@ from causalrep.independence._correlation import (
     warn_if_collinear,
 )
 from causalrep.independence._partial_correlation import SMALLEST_PIVOT
-from causalrep.independence._series import Floats, hermite, n_terms, normal_scores, partial_out
+from causalrep.independence._ridge import squared_norm
+from causalrep.independence._series import hermite, n_terms, normal_scores, partial_out
 from causalrep.utils import DataError
 
 __all__ = ["PolynomialGCM"]
@@ -100,9 +101,6 @@ class PolynomialGCM(CITest):
     DataError
         If `degree` is not a positive integer, or `given_degree` not an integer of at least `degree`. In
         `fit`: for missing, infinite or complex values, constant columns, text, fewer than four rows.
-    DeviceError
-        In `fit`: for data on an accelerator. The test computes in main memory, by SciPy's ranks and
-        quantiles, and answers in the library of the data.
 
     Notes
     -----
@@ -159,7 +157,6 @@ class PolynomialGCM(CITest):
             The test itself.
         """
         matrix, names = named_matrix(X)
-        refuse_accelerator(matrix, "PolynomialGCM", "its ranks, scores and expansions are those of SciPy")
         n, d = matrix.shape
         if d == 0:
             raise DataError(f"`X` has 0 feature(s) (shape=({n}, 0)) while a minimum of 1 is required.")
@@ -167,21 +164,22 @@ class PolynomialGCM(CITest):
             raise DataError(f"a test by ranks needs at least 4 rows, got n_samples = {n}")
         refuse_unless_finite(matrix, names)
         order = canonical_order(names)
-        columns = [to_numpy(matrix[:, k]).astype(np.float64) for k in order.tolist()]
-        values = [len(np.unique(column)) for column in columns]
+        xp = namespace_of(matrix)
+        columns = [xp.astype(matrix[:, k], xp.float64) for k in order.tolist()]
+        values = [xp.unique_values(column).shape[0] for column in columns]
         refuse_constant(np.array(values) == 1, tuple(names[k] for k in order))
-        self._scores = np.stack([normal_scores(column) for column in columns])
+        self._scores = xp.stack([normal_scores(column) for column in columns])
         self._most = [count - 1 for count in values]
         self._features = [
-            _orthonormal(hermite(u, min(self.degree, most))[1:])
-            for u, most in zip(self._scores, self._most, strict=True)
+            _orthonormal(xp.stack(hermite(self._scores[v, :], min(self.degree, most))[1:]))
+            for v, most in enumerate(self._most)
         ]
         self._place = np.argsort(order)
-        xp = namespace_of(matrix)
         self._anchor = xp.zeros((1,), dtype=xp.float64, device=device_of(matrix))
         self.names_, self.n_samples_ = names, n
-        linear = np.stack([feature[0] for feature in self._features])
-        warn_if_collinear(symmetrised(linear @ linear.T), [names[k] for k in order], n, relation="a function")
+        linear = xp.stack([feature[0, :] for feature in self._features])
+        correlations = xp.matmul(linear, xp.matrix_transpose(linear))
+        warn_if_collinear(symmetrised(correlations), [names[k] for k in order], n, relation="a function")
         return self
 
     @property
@@ -219,25 +217,22 @@ class PolynomialGCM(CITest):
     def _given(self, given: tuple[int, ...], pairs: list[tuple[int, int]]) -> list[tuple[float, int, Flag]]:
         """Return statistic, degrees of freedom and flag of each pair given one set."""
         degree = self._degree_given(len(given))
-        sizes = [len(self._features[x]) * len(self._features[y]) for x, y in pairs]
+        sizes = [self._features[x].shape[0] * self._features[y].shape[0] for x, y in pairs]
         if degree is None:
             return [(math.nan, size, Flag.TOO_FEW_ROWS) for size in sizes]
         if not given:
-            left = self._features
-            return [
-                ((self.n_samples_ - 1) * float(np.sum((left[x] @ left[y].T) ** 2)), size, Flag.OK)
-                for (x, y), size in zip(pairs, sizes, strict=True)
-            ]
+            shared = [squared_norm(_gram(self._features[x], self._features[y])) for x, y in pairs]
+            return [((self.n_samples_ - 1) * s, size, Flag.OK) for s, size in zip(shared, sizes, strict=True)]
         variables = sorted({v for pair in pairs for v in pair})
         residuals, freedom = partial_out(
-            self._scores[list(given)],
+            namespace_of(self._scores).take(self._scores, index_array(given, self._scores), axis=0),
             [self._most[v] for v in given],
             degree,
             [self._features[v] for v in variables],
         )
         remaining = dict(zip(variables, residuals, strict=True))
         # The features are orthonormal: the eigenvalues are shares of variance that S leaves.
-        lost = {v for v, E in remaining.items() if np.linalg.eigvalsh(E @ E.T)[0] < SMALLEST_PIVOT}
+        lost = {v for v, E in remaining.items() if _smallest_eigenvalue(_gram(E, E)) < SMALLEST_PIVOT}
         return [
             (math.nan, size, Flag.SINGULAR)
             if x in lost or y in lost
@@ -261,21 +256,34 @@ class PolynomialGCM(CITest):
         return namespace_of(self._anchor).asarray(values, device=device_of(self._anchor))
 
 
-def _orthonormal(rows: Floats) -> Floats:
+def _orthonormal(rows: Array) -> Array:
     """Return an orthonormal basis of the centred rows."""
-    return np.ascontiguousarray(np.linalg.qr((rows - rows.mean(axis=1, keepdims=True)).T)[0].T)
+    xp = namespace_of(rows)
+    columns = xp.matrix_transpose(rows - xp.mean(rows, axis=1, keepdims=True))
+    return xp.matrix_transpose(xp.linalg.qr(columns)[0])
 
 
-def _generalised_covariance(X: Floats, Y: Floats, freedom: Floats) -> tuple[float, int]:
+def _gram(X: Array, Y: Array) -> Array:
+    """Return X Y'."""
+    xp = namespace_of(X)
+    return xp.matmul(X, xp.matrix_transpose(Y))
+
+
+def _smallest_eigenvalue(M: Array) -> float:
+    return float(namespace_of(M).linalg.eigvalsh(M)[0])
+
+
+def _generalised_covariance(X: Array, Y: Array, freedom: Array) -> tuple[float, int]:
     """Return T and its degrees of freedom from residuals of shapes (p, n) and (q, n)."""
-    R = (X[:, None, :] * Y[None, :, :]).reshape(-1, X.shape[1])
+    xp, n = namespace_of(X), X.shape[1]
+    R = xp.reshape(X[:, None, :] * Y[None, :, :], (-1, n))
     # A row that the expansion fits exactly has residuals of zero, and no share in anything.
-    V = (R / np.maximum(freedom, SMALLEST_PIVOT)) @ R.T
-    usual = np.outer(np.sum(X * X, axis=1), np.sum(Y * Y, axis=1)).reshape(-1) / X.shape[1]
-    scale = 1.0 / np.sqrt(np.maximum(np.diag(V), SMALLEST_PIVOT * usual))
-    values, vectors = np.linalg.eigh(V * scale[:, None] * scale[None, :])
+    V = _gram(R / xp.clip(freedom, SMALLEST_PIVOT, None), R)
+    usual = xp.reshape(xp.sum(X * X, axis=1)[:, None] * xp.sum(Y * Y, axis=1)[None, :], (-1,)) / n
+    scale = 1.0 / xp.sqrt(xp.maximum(xp.linalg.diagonal(V), SMALLEST_PIVOT * usual))
+    values, vectors = xp.linalg.eigh(V * scale[:, None] * scale[None, :])
     # Two products are equal where y is a copy of x, and one is zero where only one of the two ever varies;
     # s lies in the directions that are left.
-    kept = values > SMALLEST_PIVOT
-    along = vectors[:, kept].T @ (scale * R.sum(axis=1))
-    return float(np.sum(along**2 / values[kept])), int(kept.sum())
+    lost = int(xp.count_nonzero(values <= SMALLEST_PIVOT))
+    along = xp.matmul(scale * xp.sum(R, axis=1), vectors[:, lost:])
+    return float(xp.sum(along * along / values[lost:])), values.shape[0] - lost

@@ -16,30 +16,32 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import combinations_with_replacement
 from math import comb, sqrt
+from operator import mul
 
-import numpy as np
-import scipy.special
-import scipy.stats
-from numpy.typing import NDArray
+from array_api_compat import device as device_of
+
+from causalrep.independence._arrays import Array, namespace_of, normal_cdf, normal_quantile
 
 __all__ = ["hermite", "legendre", "n_terms", "normal_scores", "partial_out", "series"]
-
-Floats = NDArray[np.float64]
 
 _BLOCK_BYTES = 2**25
 _SMALLEST_EIGENVALUE = 1e-10  # of a correlation matrix; its eigenvectors are then good to about 1e-6
 
 
-def normal_scores(column: Floats) -> Floats:
+def normal_scores(column: Array) -> Array:
     """Return the standard normal quantiles of (rank - 1/2) / n, with average ranks for ties."""
-    ranks = scipy.stats.rankdata(column)
-    return np.asarray(scipy.special.ndtri((ranks - 0.5) / len(column)))
+    xp = namespace_of(column)
+    ordered = xp.sort(column)
+    first, beyond = (xp.searchsorted(ordered, column, side=side) for side in ("left", "right"))
+    # Equal values take the ranks first + 1, ..., beyond.
+    ranks = xp.astype(first + beyond + 1, xp.float64) / 2.0
+    return normal_quantile((ranks - 0.5) / column.shape[0])
 
 
-def hermite(u: Floats, degree: int) -> Floats:
+def hermite(u: Array, degree: int) -> list[Array]:
     """Return the Hermite polynomials of degrees 0 to `degree`, orthonormal for standard normal u.
 
     Parameters
@@ -49,17 +51,15 @@ def hermite(u: Floats, degree: int) -> Floats:
 
     Returns
     -------
-    array of shape (degree + 1, n)
+    list of arrays of shape (n,)
     """
-    rows = np.ones((degree + 1, len(u)))
-    if degree:
-        rows[1] = u
+    rows = [namespace_of(u).ones_like(u), u]
     for k in range(1, degree):
-        rows[k + 1] = (u * rows[k] - sqrt(k) * rows[k - 1]) / sqrt(k + 1)
-    return rows
+        rows.append((u * rows[k] - sqrt(k) * rows[k - 1]) / sqrt(k + 1))
+    return rows[: degree + 1]
 
 
-def legendre(r: Floats, degree: int) -> Floats:
+def legendre(r: Array, degree: int) -> list[Array]:
     """Return the Legendre polynomials of degrees 0 to `degree`, orthonormal for r uniform on [-1, 1].
 
     Parameters
@@ -69,15 +69,12 @@ def legendre(r: Floats, degree: int) -> Floats:
 
     Returns
     -------
-    array of shape (degree + 1, n)
+    list of arrays of shape (n,)
     """
-    rows = np.ones((degree + 1, len(r)))
-    if degree:
-        rows[1] = r
+    rows = [namespace_of(r).ones_like(r), r]
     for k in range(1, degree):
-        rows[k + 1] = ((2 * k + 1) * r * rows[k] - k * rows[k - 1]) / (k + 1)
-    norms: Floats = np.sqrt(2.0 * np.arange(degree + 1) + 1.0)
-    return rows * norms[:, None]
+        rows.append(((2 * k + 1) * r * rows[k] - k * rows[k - 1]) / (k + 1))
+    return [row * sqrt(2.0 * k + 1.0) for k, row in enumerate(rows[: degree + 1])]
 
 
 def n_terms(k: int, degree: int) -> int:
@@ -85,7 +82,7 @@ def n_terms(k: int, degree: int) -> int:
     return comb(k + degree, degree) + k * degree
 
 
-def series(scores: Floats, most: Sequence[int], degree: int) -> Floats:
+def series(scores: Array, most: Sequence[int], degree: int) -> Array:
     """Return the terms of the expansion.
 
     Parameters
@@ -102,21 +99,23 @@ def series(scores: Floats, most: Sequence[int], degree: int) -> Floats:
     -------
     array of shape (n_terms, n)
     """
-    single = [hermite(u, degree) for u in scores]
-    rows = [np.ones(scores.shape[1])]
+    xp = namespace_of(scores)
+    variables = [scores[v, :] for v in range(scores.shape[0])]
+    single = [hermite(u, degree) for u in variables]
+    rows = [xp.ones(scores.shape[1:], dtype=scores.dtype, device=device_of(scores))]
     rows.extend(
-        np.prod([single[v][power] for v, power in powers], axis=0)
-        for powers in _powers(len(scores), degree)
+        reduce(mul, (single[v][power] for v, power in powers))
+        for powers in _powers(len(variables), degree)
         if all(power <= most[v] for v, power in powers)
     )
-    for u, limit in zip(scores, most, strict=True):
-        rows.extend(legendre(2.0 * scipy.special.ndtr(u) - 1.0, min(degree, limit))[1:])
-    return np.stack(rows)
+    for u, limit in zip(variables, most, strict=True):
+        rows.extend(legendre(2.0 * normal_cdf(u) - 1.0, min(degree, limit))[1:])
+    return xp.stack(rows)
 
 
 def partial_out(
-    scores: Floats, most: Sequence[int], degree: int, blocks: Sequence[Floats]
-) -> tuple[list[Floats], Floats]:
+    scores: Array, most: Sequence[int], degree: int, blocks: Sequence[Array]
+) -> tuple[list[Array], Array]:
     """Return what is left of each block after regression on the expansion, and of each row.
 
     Parameters
@@ -137,21 +136,24 @@ def partial_out(
     O(n t^2) for t terms, in two passes over blocks of rows. Directions in which the terms are collinear
     are dropped, which changes nothing of the span.
     """
-    n = scores.shape[1]
-    gram: Floats | float = 0.0
-    cross: list[Floats | float] = [0.0] * len(blocks)
+    xp = namespace_of(scores)
+    gram: Array | float = 0.0
+    cross: list[Array | float] = [0.0] * len(blocks)
     for span, phi in _by_rows(scores, most, degree):
-        gram = gram + phi @ phi.T
-        cross = [total + phi @ block[:, span].T for total, block in zip(cross, blocks, strict=True)]
-    whiten = _whitening(np.asarray(gram))
-    coefficients = [whiten.T @ total for total in cross]
-    residuals = [np.empty_like(block) for block in blocks]
-    freedom = np.empty(n)
+        gram = gram + xp.matmul(phi, xp.matrix_transpose(phi))
+        cross = [
+            total + xp.matmul(phi, xp.matrix_transpose(block[:, span]))
+            for total, block in zip(cross, blocks, strict=True)
+        ]
+    whiten = xp.matrix_transpose(_whitening(gram))
+    coefficients = [xp.matrix_transpose(xp.matmul(whiten, total)) for total in cross]
+    residuals = [xp.empty_like(block) for block in blocks]
+    freedom = xp.empty(scores.shape[1:], dtype=scores.dtype, device=device_of(scores))
     for span, phi in _by_rows(scores, most, degree):
-        q = whiten.T @ phi
-        freedom[span] = 1.0 - np.einsum("tn,tn->n", q, q)
+        q = xp.matmul(whiten, phi)
+        freedom[span] = 1.0 - xp.sum(q * q, axis=0)
         for residual, block, beta in zip(residuals, blocks, coefficients, strict=True):
-            residual[:, span] = block[:, span] - beta.T @ q
+            residual[:, span] = block[:, span] - xp.matmul(beta, q)
     return residuals, freedom
 
 
@@ -165,7 +167,7 @@ def _powers(k: int, degree: int) -> tuple[tuple[tuple[int, int], ...], ...]:
     )
 
 
-def _by_rows(scores: Floats, most: Sequence[int], degree: int) -> Iterator[tuple[slice, Floats]]:
+def _by_rows(scores: Array, most: Sequence[int], degree: int) -> Iterator[tuple[slice, Array]]:
     k, n = scores.shape
     step = max(1, _BLOCK_BYTES // (8 * n_terms(k, degree)))
     for start in range(0, n, step):
@@ -173,10 +175,10 @@ def _by_rows(scores: Floats, most: Sequence[int], degree: int) -> Iterator[tuple
         yield span, series(scores[:, span], most, degree)
 
 
-def _whitening(gram: Floats) -> Floats:
+def _whitening(gram: Array) -> Array:
     """Return W of shape (t, r) with W' gram W = 1 on all directions that the terms really have."""
-    scale: Floats = 1.0 / np.sqrt(np.diag(gram))
-    values, vectors = np.linalg.eigh(gram * scale[:, None] * scale[None, :])
-    kept = values > _SMALLEST_EIGENVALUE * values[-1]
-    whiten: Floats = scale[:, None] * vectors[:, kept] / np.sqrt(values[kept])
-    return whiten
+    xp = namespace_of(gram)
+    scale = 1.0 / xp.sqrt(xp.linalg.diagonal(gram))
+    values, vectors = xp.linalg.eigh(gram * scale[:, None] * scale[None, :])
+    lost = int(xp.count_nonzero(values <= _SMALLEST_EIGENVALUE * values[-1]))
+    return scale[:, None] * vectors[:, lost:] / xp.sqrt(values[lost:])

@@ -317,7 +317,9 @@ def test_answers_come_in_the_library_of_the_data(as_array):
     for field in ("statistic", "pvalue", "dof", "flag", "log_pvalue"):
         values = getattr(answer, field)
         assert type(values) is type(as_array(X))
-        assert np.array_equal(to_numpy(values), getattr(reference, field))
+        # The smallest eigenvalue of the expansion that is kept has a share of 1e-10: its direction is good to
+        # about 1e-6, and holds little of what is regressed.
+        np.testing.assert_allclose(to_numpy(values), getattr(reference, field), rtol=1e-5)
     named = pd.DataFrame(X, columns=list("fbdace"))
     assert PC(test="polynomial").fit(as_array(X)).graph_ == PC(test="polynomial").fit(X).graph_
     assert PolynomialGCM().fit(named).names_ == tuple("fbdace")
