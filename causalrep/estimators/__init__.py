@@ -21,6 +21,7 @@ from causalrep.estimators._matching import Matching
 from causalrep.estimators._mediation import Mediation
 from causalrep.estimators._metalearners import DRLearner, RLearner, SLearner, TLearner, XLearner
 from causalrep.estimators._overlap import Balance, Overlap, OverlapWarning
+from causalrep.estimators._plug_in import PlugIn
 from causalrep.estimators._policy_tree import PolicyTree
 from causalrep.estimators._policy_value import policy_value
 from causalrep.estimators._rdd import RegressionDiscontinuity
@@ -68,6 +69,7 @@ __all__ = [
     "OverlapWarning",
     "OverlapWeights",
     "PlaceboTest",
+    "PlugIn",
     "PolicyTree",
     "PossibleEffect",
     "RLearner",
