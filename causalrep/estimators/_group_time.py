@@ -17,7 +17,7 @@ from causalrep.estimators._panel import balanced
 from causalrep.estimators._result import EffectResult, limits, standard_error
 from causalrep.utils import DataError, RandomState, UnknownNameError, as_generator
 
-__all__ = ["GroupTimeDiD"]
+__all__ = ["GroupTimeDiD", "weighted_by_size"]
 
 Array = NDArray[np.float64]
 
@@ -258,14 +258,14 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
     def _average(self, cells: list[int]) -> tuple[float, Array]:
         """Return the average over cells, by the size of their groups, with its influence function."""
         members = np.column_stack([self._start == self._cells[k][0] for k in cells]).astype(float)
-        return _weighted(members, self._estimates[cells], self._influence[:, cells])
+        return weighted_by_size(members, self._estimates[cells], self._influence[:, cells])
 
     def _overall(
         self, kind: str, labels: list[Hashable], estimates: Array, influence: Array
     ) -> tuple[float, Array]:
         if kind == "group":
             members = np.column_stack([self._start == label for label in labels]).astype(float)
-            return _weighted(members, estimates, influence)
+            return weighted_by_size(members, estimates, influence)
         chosen = [k for k, label in enumerate(labels) if kind != "event" or float(str(label)) >= 0]
         return float(estimates[chosen].mean()), influence[:, chosen].mean(axis=1)
 
@@ -326,7 +326,7 @@ def _difference(change: Array, treated: NDArray[np.bool_], other: NDArray[np.boo
     return float(means[0] - means[1]), influence
 
 
-def _weighted(members: Array, estimates: Array, influence: Array) -> tuple[float, Array]:
+def weighted_by_size(members: Array, estimates: Array, influence: Array) -> tuple[float, Array]:
     """Return an average by the estimated shares of groups, with its influence function."""
     shares = members.mean(axis=0)
     total = shares.sum()

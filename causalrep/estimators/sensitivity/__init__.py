@@ -11,6 +11,7 @@ from causalrep.estimators.sensitivity._formulas import (
     robustness_value,
     rosenbaum_sign_test,
 )
+from causalrep.estimators.sensitivity._honest_did import HonestDiD, HonestInterval
 from causalrep.estimators.sensitivity._marginal import marginal_sensitivity_bounds
 from causalrep.estimators.sensitivity._rosenbaum import rosenbaum_hodges_lehmann, rosenbaum_signed_rank
 from causalrep.estimators.sensitivity._sharp import MarginalSensitivity, marginal_sensitivity
@@ -18,6 +19,8 @@ from causalrep.estimators.sensitivity._sharp import MarginalSensitivity, margina
 __all__ = [
     "Benchmark",
     "DebiasedSensitivity",
+    "HonestDiD",
+    "HonestInterval",
     "MarginalSensitivity",
     "OmittedVariableBias",
     "debiased_sensitivity",
