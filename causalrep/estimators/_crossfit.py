@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
+from causalrep.estimators._blend import AutoClassifier, AutoRegressor, Members, short_stacked
 from causalrep.estimators._learners import fit_model, predict_model
 from causalrep.estimators._shared import SharedNuisances, digest_of, shared_nuisances
 from causalrep.utils import DataError, keyed_seed
@@ -176,6 +177,7 @@ def cross_fit(
     for name, nuisance in nuisances.items():
         if is_classifier(nuisance.model) and not np.isin(nuisance.target, (0, 1)).all():
             raise DataError(f"the model of the {name} is a classifier, so that its target must be 0 or 1")
+    nuisances = {name: _decided(nuisance, W, weight) for name, nuisance in nuisances.items()}
     jobs = {
         (rep, name, k): (nuisance, W, fold, weight, keyed_seed(seed, name, rep, k), name)
         for rep, folds in enumerate(splits)
@@ -190,14 +192,32 @@ def cross_fit(
     result: list[dict[str, Predicted]] = []
     for rep, folds in enumerate(splits):
         predicted = {}
-        for name in nuisances:
-            values, models = np.full(len(W), np.nan), []
-            for k, (_, test) in enumerate(folds):
-                values[test], model = done[rep, name, k]
-                models.append(model)
-            predicted[name] = Predicted(values, tuple(models))
+        for name, nuisance in nuisances.items():
+            parts = [done[rep, name, k] for k in range(len(folds))]
+            values = np.full((len(W), *parts[0][0].shape[1:]), np.nan)
+            for (_, test), (found, _) in zip(folds, parts, strict=True):
+                values[test] = found
+            predicted[name] = _blended(nuisance, values, tuple(model for _, model in parts), weight)
         result.append(predicted)
     return result
+
+
+def _blended(nuisance: Nuisance, values: Array, models: tuple[Any, ...], weight: Array | None) -> Predicted:
+    """Return the predictions; those of a blend are weighted by the rows that it could be learned from."""
+    if not isinstance(nuisance.model, Members):
+        return Predicted(values, models)
+    rows = _rows_to_learn_from(nuisance, np.flatnonzero(np.isfinite(values).all(axis=1)), weight)
+    in_rows = None if weight is None else weight[rows]
+    found, blends = short_stacked(values[rows], models, nuisance.target[rows], in_rows)
+    return Predicted(values @ found, blends)
+
+
+def _decided(nuisance: Nuisance, W: Array, weight: Array | None) -> Nuisance:
+    """Return the nuisance with the default model made definite, once for all folds."""
+    if not isinstance(nuisance.model, (AutoClassifier, AutoRegressor)):
+        return nuisance
+    rows = _rows_to_learn_from(nuisance, np.arange(len(W)), weight)
+    return replace(nuisance, model=nuisance.model.narrowed(W[rows], nuisance.target[rows]))
 
 
 def _run(jobs: Iterable[Job], n_jobs: int | None) -> list[Fitted]:

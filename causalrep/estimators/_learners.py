@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import sklearn
 from numpy.typing import NDArray
-from sklearn.base import clone, is_classifier
+from sklearn.base import is_classifier
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
-from sklearn.utils.validation import has_fit_parameter
 
-from causalrep.utils import DataError, keyed_seed
+from causalrep.estimators._blend import AutoClassifier, AutoRegressor
+from causalrep.estimators._fitting import fit_model, predict_model, seeded
+from causalrep.utils import DataError
 
 __all__ = ["classifier", "fit_model", "predict_model", "regressor", "seeded"]
 
@@ -21,6 +21,8 @@ Array = NDArray[np.float64]
 
 _ROWS_PER_FEATURE = 40
 """Squares and products are features too where there are as many rows for each; fewer make tails run wild."""
+_MOST_CELLS = 50_000_000
+"""Nor are they features where they would fill the memory."""
 
 
 def regressor(model: Any, covariates: Array) -> Any:
@@ -44,50 +46,8 @@ def _chosen(model: Any, covariates: Array, penalised: Any, plain: Any) -> Any:
     if model == "linear":
         return plain if isinstance(plain, LinearRegression) else make_pipeline(StandardScaler(), plain)
     n, k = covariates.shape
-    degree = 2 if _ROWS_PER_FEATURE * k * (k + 3) // 2 <= n else 1
+    n_products = k * (k + 3) // 2
+    degree = 2 if _ROWS_PER_FEATURE * n_products <= n and n * n_products <= _MOST_CELLS else 1
     features = PolynomialFeatures(degree, include_bias=False)
-    return make_pipeline(StandardScaler(), features, StandardScaler(), penalised)
-
-
-def seeded(model: Any, seed: int) -> Any:
-    """Return an unfitted clone; chance that the model leaves open comes from `seed`."""
-    model = clone(model)
-    params = model.get_params(deep=True) if hasattr(model, "get_params") else {}
-    open_seeds = {
-        name: keyed_seed(seed, name) % 2**31
-        for name, value in params.items()
-        if (name == "random_state" or name.endswith("__random_state")) and value is None
-    }
-    return model.set_params(**open_seeds) if open_seeds else model
-
-
-def fit_model(model: Any, W: Array, target: Array, weight: Array | None, seed: int) -> Any:
-    """Return a fitted clone; chance that the model leaves open comes from `seed`."""
-    model = seeded(model, seed)
-    if is_classifier(model):
-        target = target.astype(int)
-    with sklearn.config_context(enable_metadata_routing=False):  # weights are handed to the steps by name
-        return model.fit(W, target, **_weight_arguments(model, weight))
-
-
-def _weight_arguments(model: Any, weight: Array | None) -> dict[str, Array]:
-    if weight is None:
-        return {}
-    if isinstance(model, Pipeline):
-        return {
-            f"{name}__sample_weight": weight
-            for name, step in model.steps
-            if hasattr(step, "fit") and has_fit_parameter(step, "sample_weight")
-        }
-    if not has_fit_parameter(model, "sample_weight"):
-        raise DataError(
-            f"`sample_weight` was given, but the nuisance model {type(model).__name__} takes no weights"
-        )
-    return {"sample_weight": weight}
-
-
-def predict_model(model: Any, W: Array) -> Array:
-    """Return predicted means: of a classifier, the probability of 1."""
-    if is_classifier(model):
-        return np.asarray(model.predict_proba(W)[:, -1], dtype=np.float64)
-    return np.asarray(model.predict(W), dtype=np.float64).reshape(len(W))
+    auto = AutoClassifier if is_classifier(penalised) else AutoRegressor
+    return auto(make_pipeline(StandardScaler(), features, StandardScaler(), penalised))
