@@ -7,6 +7,7 @@ from causalrep.estimators._causal_effect import causal_effect
 from causalrep.estimators._causal_forest import CausalForest
 from causalrep.estimators._crossfit import CrossFitWarning
 from causalrep.estimators._deep_iv import DeepIV
+from causalrep.estimators._density import DensityTest
 from causalrep.estimators._did import DifferenceInDifferences
 from causalrep.estimators._dose_response import DoseResponse
 from causalrep.estimators._double_ml import DoubleML
@@ -17,9 +18,12 @@ from causalrep.estimators._group_time import GroupTimeDiD
 from causalrep.estimators._ipw import IPW
 from causalrep.estimators._iv_tests import SpecificationTest, WeakInstrumentTest
 from causalrep.estimators._kernel_iv import KernelIV
+from causalrep.estimators._longitudinal import LongitudinalGComputation
+from causalrep.estimators._ltmle import LTMLE
 from causalrep.estimators._matching import Matching
 from causalrep.estimators._mediation import Mediation
 from causalrep.estimators._metalearners import DRLearner, RLearner, SLearner, TLearner, XLearner
+from causalrep.estimators._msm import MarginalStructuralModel
 from causalrep.estimators._overlap import Balance, Overlap, OverlapWarning
 from causalrep.estimators._plug_in import PlugIn
 from causalrep.estimators._policy_tree import PolicyTree
@@ -44,12 +48,14 @@ __all__ = [
     "GMM",
     "IPW",
     "LIML",
+    "LTMLE",
     "TMLE",
     "Balance",
     "CausalForest",
     "CrossFitWarning",
     "DRLearner",
     "DeepIV",
+    "DensityTest",
     "DifferenceInDifferences",
     "DoseResponse",
     "DoseWarning",
@@ -63,6 +69,8 @@ __all__ = [
     "GroupTimeDiD",
     "KClass",
     "KernelIV",
+    "LongitudinalGComputation",
+    "MarginalStructuralModel",
     "Matching",
     "Mediation",
     "Overlap",
