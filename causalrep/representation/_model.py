@@ -22,6 +22,7 @@ from causalrep.graphs import DAG
 from causalrep.representation._answers import Abducted, CounterfactualResult
 from causalrep.representation._graph_search import graph_of
 from causalrep.representation._guidance import GuidanceLike, Terms
+from causalrep.representation._hub import HubMixin
 from causalrep.representation._images import ImageShape, as_images
 from causalrep.representation._labels import label_matrix
 from causalrep.representation._mechanisms import SlotMechanism
@@ -40,7 +41,7 @@ __all__ = ["Abducted", "CounterfactualImageModel", "CounterfactualResult"]
 _OBSERVED = 4096  # training rows whose label noise and codes are kept, for sampling new images
 
 
-class CounterfactualImageModel(QuestionsMixin, SavingMixin, BaseEstimator, ABC):  # type: ignore[misc]
+class CounterfactualImageModel(QuestionsMixin, SavingMixin, HubMixin, BaseEstimator, ABC):  # type: ignore[misc]
     """Base of the image models; a subclass gives the recipe and the mechanism of the image.
 
     Attributes
