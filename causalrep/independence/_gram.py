@@ -12,10 +12,13 @@ Learning Research 2 (2001), 243-264.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from array_api_compat import device as device_of
+from numpy.typing import NDArray
 
-from causalrep.independence._arrays import Array, kth_smallest, namespace_of
+from causalrep.independence._arrays import Array, index_array, kth_smallest, namespace_of
 
 __all__ = ["centred", "compressed", "gaussian_factor", "typical_distance"]
 
@@ -42,19 +45,19 @@ def gaussian_factor(U: Array, max_rank: int) -> tuple[Array, bool]:
     """
     xp, where = namespace_of(U), device_of(U)
     n, most = U.shape[0], min(max_rank, U.shape[0])
-    along = xp.matrix_transpose(U)
     half = 0.5 * xp.sum(U * U, axis=1)
-    left = xp.ones((n,), dtype=xp.float64, device=where)
+    left = xp.ones_like(half)
+    # u'v - |v|^2 / 2 for all v is one product, and less |u|^2 / 2 the exponent.
+    ends = xp.concat([U, -xp.ones_like(half)[:, None]], axis=1)
+    along = xp.matrix_transpose(xp.concat([U, half[:, None]], axis=1))
     # Held as G', so that each column of G is one piece of memory.
     rows = xp.zeros((min(most, _BLOCK), n), dtype=xp.float64, device=where)
-    m, complete = 0, False
+    m, trace, complete = 0, float(n), False
     while m < most and not complete:
         if m == rows.shape[0]:
             rows = xp.concat([rows, xp.zeros((min(m, most - m), n), dtype=xp.float64, device=where)])
         p = int(xp.argmax(left))
-        # |u - u_p|^2 / 2 is at least zero, which rounding does not know.
-        distance = xp.maximum(half + (half[p] - xp.matmul(U[p, :], along)), xp.zeros_like(half))
-        column = xp.exp(-distance)
+        column = xp.exp(xp.matmul(ends[p, :], along) - half[p])
         if m:
             column = column - xp.matmul(rows[:m, p], rows[:m, :])
         column = column / xp.sqrt(left[p])
@@ -62,7 +65,8 @@ def gaussian_factor(U: Array, max_rank: int) -> tuple[Array, bool]:
         left = left - column * column
         left[p] = 0.0
         m += 1
-        complete = float(xp.sum(left)) <= _TRACE_LEFT * n
+        trace -= float(xp.matmul(column, column))
+        complete = trace <= _TRACE_LEFT * n
     return xp.matrix_transpose(rows[:m, :]), complete or m == n
 
 
@@ -96,10 +100,17 @@ def typical_distance(u: Array) -> float:
     m = min(n, _MOST_POINTS)
     where = xp.astype(xp.round(xp.linspace(0, n - 1, m, dtype=xp.float64, device=device_of(u))), xp.int64)
     points = xp.take(ordered, where, axis=0)
-    left, right = (xp.asarray(end, device=device_of(u)) for end in np.triu_indices(m, 1))
-    distance = xp.abs(xp.take(points, left, axis=0) - xp.take(points, right, axis=0))
+    low, high = (xp.take(points, index_array(end, u), axis=0) for end in _pairs(m))
+    distance = high - low
     median = float(kth_smallest(distance, distance.shape[0] // 2))
     if median > 0.0:
         return median
     positive = distance[distance > 0]
     return float(xp.mean(positive))
+
+
+@lru_cache(maxsize=8)
+def _pairs(m: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the pairs i < j of m positions, each end in one piece of memory."""
+    low, high = (np.ascontiguousarray(end) for end in np.triu_indices(m, 1))
+    return low, high
