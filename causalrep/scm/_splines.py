@@ -43,22 +43,27 @@ class Axis:
     size: int
 
     def weights(self, x: Floats) -> tuple[Ints, Floats]:
-        """Return the first of the four splines that are not zero at each x, and their values, (4, n)."""
+        """Return the first of the four splines that are not zero at each x, and 6 times their values, (4, n)."""
         position = (x - self.low) * (self.size / (self.high - self.low))
         inside = np.clip(position, 0.0, self.size)
-        first = np.minimum(inside.astype(np.intp), self.size - 1)
+        first = inside.astype(np.intp)
+        np.minimum(first, self.size - 1, out=first)
         t = inside - first
         s = 1 - t
         t2, s2 = t * t, s * s
-        values = np.stack(
-            [s2 * s, 4 - 6 * t2 + 3 * t2 * t, 4 - 6 * s2 + 3 * s2 * s, t2 * t]
-        )  # the uniform cubic B-spline, times six
+        values = np.empty((4, len(x)))
+        np.multiply(s2, s, out=values[0])
+        np.multiply(t2, t, out=values[3])
+        for row, square, cube in ((1, t2, values[3]), (2, s2, values[0])):
+            np.multiply(square, -6, out=values[row])
+            values[row] += 3 * cube
+            values[row] += 4
         out = np.flatnonzero(position != inside)
         if len(out):  # the tangents at the first and the last knot
             way = 3 * (position[out] - inside[out])
             low, high = np.minimum(way, 0.0), np.maximum(way, 0.0)
             values[:, out] += np.stack([-low, -high, low, high])
-        return first, values / 6
+        return first, values
 
     def dense(self, x: Floats) -> Floats:
         """Return the values of all splines, shape (n, size + 3)."""
@@ -66,7 +71,7 @@ class Axis:
         out = np.zeros((len(x), self.size + 3))
         rows = np.arange(len(x))
         for k in range(4):
-            out[rows, first + k] = values[k]
+            out[rows, first + k] = values[k] / 6
         return out
 
 
@@ -157,6 +162,7 @@ def _curve(part: Floats, weights: tuple[Ints, Floats] | None) -> Floats:
     if weights is None:
         raise ValueError("a line has no curve")
     first, values = weights
+    part = part / 6
     total: Floats = part.take(first, mode="clip") * values[0]  # in range, and quicker than indexing
     for k in range(1, 4):
         total += part.take(first + k, mode="clip") * values[k]
@@ -177,7 +183,7 @@ def _product(
     if left is None or right is None:
         curve, line = (left, z) if right is None else (right, x)
         return line * _curve(part.ravel(), curve)
-    flat, width = part.ravel(), part.shape[1]
+    flat, width = part.ravel() / 36, part.shape[1]
     start = left[0] * width + right[0]
     total = np.zeros(len(x))
     for a in range(4):

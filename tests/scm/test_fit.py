@@ -38,6 +38,7 @@ from causalrep.scm._choose import choose, residual_independence
 from causalrep.scm._encoding import Encoding
 from causalrep.scm._learner import CrossFit, Rows
 from causalrep.scm._location_scale import PostNonlinear
+from causalrep.scm._smoothed import _alias_table
 from causalrep.scm._splines import Axis, Basis, fit_folds
 from causalrep.utils import CausalRepError, DataError, UnknownNameError
 
@@ -145,6 +146,22 @@ def test_the_smoothed_law_has_the_moments_of_its_values_and_one_as_its_mass():
     # a Kolmogorov-Smirnov distance of draws from the law itself, at level 1e-4
     assert stats.kstest(law.sample(5000, rng), law.cdf).pvalue > 1e-4
     assert np.isfinite(law.log_prob([-50.0, 100.0])).all()
+
+
+def test_aliases_share_out_the_weights():
+    weights = np.random.default_rng(1).dirichlet(np.full(50, 0.3))
+    weights[7] = 0.0
+    threshold, alias = _alias_table(weights / weights.sum())
+    mass = threshold + np.bincount(alias, 1 - threshold, minlength=50)
+    np.testing.assert_allclose(mass / 50, weights / weights.sum(), atol=1e-15)
+
+
+def test_a_smoothed_law_draws_tails_and_cells_as_often_and_as_far_as_it_says():
+    law = Smoothed(np.array([0.0, 1.0, 3.0]), np.array([0.3, 0.4, 0.1, 0.2]), (0.5, 2.0))
+    drawn = law.sample(200_000, np.random.default_rng(0))
+    # at level 1e-4
+    assert stats.kstest(drawn, law.cdf).pvalue > 1e-4
+    assert abs(drawn.mean() - law.mean) < 4 * (law.variance / 200_000) ** 0.5
 
 
 def test_noise_laws_are_normal_unless_that_is_worse():
