@@ -43,7 +43,7 @@ class Axis:
     size: int
 
     def weights(self, x: Floats) -> tuple[Ints, Floats]:
-        """Return the first of the four splines that are not zero at each x, and 6 times their values, (4, n)."""
+        """Return the first of the four splines that are not zero at x, and 6 times their values, (4, n)."""
         position = (x - self.low) * (self.size / (self.high - self.low))
         inside = np.clip(position, 0.0, self.size)
         first = inside.astype(np.intp)
