@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from causalrep.estimators._data import read_outcome, read_table, read_treatment
+from causalrep.estimators._density import DensityTest, density_jump
 from causalrep.estimators._local_polynomial import (
     Side,
     best_bandwidth,
@@ -50,6 +51,8 @@ class RegressionDiscontinuity(BaseEstimator):  # type: ignore[misc]
         is given.
     kernel : {"triangular", "epanechnikov", "uniform"}, default="triangular"
         How rows count by their distance.
+    donut : float, default=0.0
+        Rows nearer to the cutoff than this are left out, where some of them may have been moved across it.
     bias_correction : bool, default=True
         Whether interval and standard error are those of the estimate less its bias; without, the interval of
         the local linear regression, which is too narrow at the optimal bandwidth.
@@ -62,6 +65,8 @@ class RegressionDiscontinuity(BaseEstimator):  # type: ignore[misc]
         Rows within the bandwidth to the left and to the right.
     bias_corrected_ : float
         The estimate less its estimated bias: the middle of the interval.
+    covariate_names_in_ : array of shape (n_covariates,), object
+        Names of the other columns.
 
     Raises
     ------
@@ -71,7 +76,8 @@ class RegressionDiscontinuity(BaseEstimator):  # type: ignore[misc]
     Notes
     -----
     The robust bias-corrected interval of [1]_, variances by three nearest neighbours, bandwidths by the
-    direct plug-in rule of [2]_ in three steps with regularisation.
+    direct plug-in rule of [2]_ in three steps with regularisation. `density_test` and `covariate_continuity`
+    look for what speaks against the design.
 
     References
     ----------
@@ -79,6 +85,8 @@ class RegressionDiscontinuity(BaseEstimator):  # type: ignore[misc]
        regression-discontinuity designs", Econometrica 82, 2014.
     .. [2] S. Calonico, M. D. Cattaneo, M. H. Farrell, "Optimal bandwidth choice for robust bias-corrected
        inference in regression discontinuity designs", Econometrics Journal 23, 2020.
+    .. [3] M. D. Cattaneo, M. Jansson, X. Ma, "Simple local polynomial density estimators", Journal of the
+       American Statistical Association 115, 2020.
 
     Examples
     --------
@@ -101,6 +109,7 @@ class RegressionDiscontinuity(BaseEstimator):  # type: ignore[misc]
         bandwidth: float | None = None,
         bias_bandwidth: float | None = None,
         kernel: str = "triangular",
+        donut: float = 0.0,
         bias_correction: bool = True,
     ) -> None:
         self.running = running
@@ -109,6 +118,7 @@ class RegressionDiscontinuity(BaseEstimator):  # type: ignore[misc]
         self.bandwidth = bandwidth
         self.bias_bandwidth = bias_bandwidth
         self.kernel = kernel
+        self.donut = donut
         self.bias_correction = bias_correction
 
     def fit(self, X: Any, y: Any) -> RegressionDiscontinuity:
@@ -117,7 +127,8 @@ class RegressionDiscontinuity(BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : data frame, or array of shape (n_samples, n_features)
-            The running variable, and the treatment of a fuzzy design; other columns are not used.
+            The running variable, and the treatment of a fuzzy design; other columns serve
+            `covariate_continuity` alone.
         y : array of shape (n_samples,)
             Outcome.
 
@@ -134,9 +145,12 @@ class RegressionDiscontinuity(BaseEstimator):  # type: ignore[misc]
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise DataError(f"`{name}` must be above 0, got {value}")
+        if not self.donut >= 0:
+            raise DataError(f"`donut` must be at least 0, got {self.donut}")
         named = {"running": self.running} | ({} if self.treatment is None else {"treatment": self.treatment})
-        W, _, roles = read_table(self, X, named, reset=True, allow_nan=False)
+        W, names, roles = read_table(self, X, named, reset=True, allow_nan=False)
         outcome = read_outcome(self, y, len(W))
+        self.covariate_names_in_ = np.array(names, dtype=object)
         x = np.asarray(roles["running"], dtype=np.float64) - self.cutoff
         if not np.isfinite(x).all():
             raise DataError("`running` contains NaN or infinity")
@@ -144,7 +158,10 @@ class RegressionDiscontinuity(BaseEstimator):  # type: ignore[misc]
         if "treatment" in roles:
             taken = read_treatment(roles["treatment"], len(x), outcome, "any", by_keyword=False)
             columns.append(taken.values)
-        self._x, self._outcomes = x, np.column_stack(columns)
+        self._seen = x
+        kept = np.abs(x) >= self.donut
+        x, self._W = x[kept], W[kept]
+        self._x, self._outcomes = x, np.column_stack(columns)[kept]
         self._rows = (np.flatnonzero(x < 0), np.flatnonzero(x >= 0))
         if min(len(rows) for rows in self._rows) < 6:
             raise DataError(
@@ -238,3 +255,65 @@ class RegressionDiscontinuity(BaseEstimator):  # type: ignore[misc]
         middle = self.bias_corrected_ if self.bias_correction else self._effect
         method = "RegressionDiscontinuity, effect at the cutoff"
         return EffectResult(self._effect, se, limits(middle, se, alpha), self._influence, n, method)
+
+    def density_test(self, *, bandwidth: float | tuple[float, float] | None = None) -> DensityTest:
+        """Return the test that the density of the running variable is the same on both sides of the cutoff.
+
+        Parameters
+        ----------
+        bandwidth : float or (float, float), default=None
+            Half-width of the window, or of the windows to the left and to the right; by default the one that
+            minimises the estimated error of the densities.
+
+        Returns
+        -------
+        DensityTest
+            A small p-value says that units chose their side. Rows in a donut count here.
+
+        Raises
+        ------
+        DataError
+            For a bandwidth that is not above zero, or has too few rows.
+
+        Notes
+        -----
+        The estimator of [3]_: a local quadratic of the distribution function, with a cubic for inference; the
+        variance is that of its influence function.
+        """
+        check_is_fitted(self)
+        pair = None
+        if bandwidth is not None:
+            both = np.broadcast_to(np.asarray(bandwidth, dtype=float), (2,))
+            if not (both > 0).all():
+                raise DataError(f"`bandwidth` must be above 0, got {bandwidth}")
+            pair = float(both[0]), float(both[1])
+        return density_jump(self._seen, self.kernel, pair)
+
+    def covariate_continuity(self, *, alpha: float = 0.05) -> EffectResult:
+        """Return the jumps of the other columns at the cutoff, which should be none.
+
+        Parameters
+        ----------
+        alpha : float in (0, 1), default=0.05
+            One less the level of each interval.
+
+        Returns
+        -------
+        EffectResult
+            One jump for each covariate, by a sharp design with a bandwidth of its own unless one was given.
+        """
+        check_is_fitted(self)
+        if not self._W.shape[1]:
+            raise DataError("X has no other columns; there are no covariates that could jump")
+        sharp = clone(self).set_params(running=0, cutoff=0.0, treatment=None, donut=0.0)
+        parts = [sharp.fit(self._x[:, None], column).ate(alpha=alpha) for column in self._W.T]
+        return EffectResult(
+            np.array([part.estimate for part in parts]),
+            np.array([part.se for part in parts]),
+            np.array([part.ci for part in parts]),
+            np.column_stack([part.influence for part in parts]),
+            len(self._x),
+            "RegressionDiscontinuity, jumps of covariates",
+            (),
+            tuple(str(name) for name in self.covariate_names_in_),
+        )

@@ -162,3 +162,12 @@ def test_job_search_and_depression():
     assert est.nde().estimate == pytest.approx(-0.0403, abs=5e-5)
     assert est.ate().estimate == pytest.approx(-0.0560, abs=5e-5)
     assert est.nie().ci == pytest.approx((-0.04, 0.01), abs=5e-3)
+
+
+def test_nobody_chooses_to_win_a_senate_race():
+    """The test in the manual of Cattaneo, Jansson and Ma: T = -0.8753, p = 0.3814, by a jackknife."""
+    margins = table("rdd_senate/senate.csv")["margin"].dropna().to_numpy()
+    est = RegressionDiscontinuity(0).fit(margins[:, None], margins)
+    found = est.density_test(bandwidth=(19.841, 27.119))
+    assert found.statistic == pytest.approx(-0.8753, abs=5e-4)
+    assert found.pvalue == pytest.approx(0.3814, abs=5e-4)

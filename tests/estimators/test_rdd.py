@@ -6,6 +6,7 @@ import pytest
 
 from causalrep.estimators import RegressionDiscontinuity
 from causalrep.estimators._local_polynomial import neighbour_residuals
+from causalrep.utils import DataError
 
 
 def design(seed, n=1000):
@@ -75,6 +76,68 @@ def test_a_fuzzy_design_divides_by_the_jump_of_the_treatment():
     assert result.ci[0] < 2 < result.ci[1]
 
 
+def test_a_donut_leaves_out_the_rows_next_to_the_cutoff():
+    x, y = design(6)
+    moved = np.where(np.abs(x) < 0.05, y + 5 * np.sign(x), y)  # those who were moved across it
+    far = np.abs(x) >= 0.05
+    est = RegressionDiscontinuity(0, donut=0.05).fit(x[:, None], moved)
+    expected = RegressionDiscontinuity(0).fit(x[far, None], y[far])
+    assert est.ate().estimate == pytest.approx(expected.ate().estimate)
+    assert est.ate().n == far.sum()
+
+
+def test_covariates_that_jump_are_found():
+    x, y = design(7, 2000)
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"smooth": x**2 + rng.normal(size=2000), "x": x})
+    X["jumps"] = (x >= 0) + rng.normal(size=2000)
+    found = RegressionDiscontinuity("x").fit(X, y).covariate_continuity()
+    assert found.names == ("smooth", "jumps")
+    inside = (found.ci[:, 0] < [0, 0]) & (found.ci[:, 1] > [0, 0])
+    assert inside.tolist() == [True, False]
+    alone = RegressionDiscontinuity(0).fit(x[:, None], X["jumps"]).ate()
+    assert (found.estimate[1], found.se[1]) == pytest.approx((alone.estimate, alone.se))
+    with pytest.raises(DataError, match="no other columns"):
+        RegressionDiscontinuity(0).fit(x[:, None], y).covariate_continuity()
+
+
+# --- the density -----------------------------------------------------------------------------------------
+
+
+def test_densities_are_slopes_of_local_quadratics_of_the_distribution_function():
+    x, y = design(8, 500)
+    found = RegressionDiscontinuity(0).fit(x[:, None], y).density_test(bandwidth=(0.4, 0.6))
+    share = np.array([np.mean(x <= value) for value in x])
+    for side, h, value in ((x < 0, 0.4, found.left), (x >= 0, 0.6, found.right)):
+        assert local_line(x[side], share[side], h, order=2)[1] == pytest.approx(value)
+    assert found.bandwidth == (0.4, 0.6)
+
+
+def test_the_density_test_has_the_spread_of_its_draws():
+    """The statistic is standard normal where nobody sorts: P-values below 0.05 in 4 to 20 of 200 draws."""
+    values = [
+        RegressionDiscontinuity(0).fit(x[:, None], y).density_test().pvalue
+        for x, y in (design(2000 + seed, 300) for seed in range(200))
+    ]
+    assert 3 <= np.sum(np.array(values) < 0.05) <= 21  # 10 -+ 3.4 standard deviations of 3.1
+
+
+def test_sorting_around_the_cutoff_is_found():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=3000)
+    x = np.where((x < 0) & (x > -0.3) & (rng.random(3000) < 0.5), -x, x)
+    est = RegressionDiscontinuity(0).fit(x[:, None], rng.normal(size=3000))
+    found = est.density_test()
+    assert found.pvalue < 0.02
+    assert found.right > 1.5 * found.left
+    moved = RegressionDiscontinuity(0, cutoff=30.0).fit(100 * x[:, None] + 30, rng.normal(size=3000))
+    again = moved.density_test()
+    assert again.statistic == pytest.approx(found.statistic)
+    assert again.right == pytest.approx(found.right / 100)
+    with pytest.raises(DataError, match="`bandwidth`"):
+        est.density_test(bandwidth=0.0)
+
+
 def covered(n_draws):
     hits = 0
     for seed in range(n_draws):
@@ -99,6 +162,8 @@ def test_intervals_cover_the_truth():
         ({}, "`running` is missing"),
         ({"running": 0, "kernel": "gauss"}, "triangular"),
         ({"running": 0, "bandwidth": -1.0}, "above 0"),
+        ({"running": 0, "donut": -0.1}, "`donut`"),
+        ({"running": 0, "donut": 5.0}, "each side"),
         ({"running": 0, "cutoff": 9.0}, "each side"),
         ({"running": 0, "bandwidth": 1e-9}, "too few"),
     ],
