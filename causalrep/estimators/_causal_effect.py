@@ -15,6 +15,8 @@ from causalrep.estimators._base import EffectEstimator
 from causalrep.estimators._double_ml import DoubleML
 from causalrep.estimators._effect_plan import Plan, checked_graph, plan_of, possible_plans
 from causalrep.estimators._effect_report import EffectReport, EffectSet, PossibleEffect
+from causalrep.estimators._frontdoor import FrontDoor
+from causalrep.estimators._plug_in import PlugIn
 from causalrep.estimators._refutation import Refutation
 from causalrep.estimators._refute import refute as refute_estimator
 from causalrep.estimators._result import EffectResult
@@ -51,8 +53,9 @@ def causal_effect(
     """Return the average effect that a graph identifies from a table, with a report.
 
     It looks for a set of covariates to adjust for, the one with which estimates vary least where there are
-    several, and else for an instrument. It assumes that the graph is right, and what the estimator assumes:
-    with an instrument, that the effect is linear. Of an equivalence class of graphs whose members disagree it
+    several; else, for two arms, for a front door, then for any formula if the data are discrete; and last for
+    an instrument. It assumes that the graph is right, and what the estimator assumes: with
+    an instrument, that the effect is linear. Of an equivalence class of graphs whose members disagree it
     gives the effects of all of them, and the interval that holds whichever is true.
 
     Parameters
@@ -66,7 +69,8 @@ def causal_effect(
         The causal graph, with latent nodes declared, or the class that it is in.
     method : "auto" or estimator, default="auto"
         With ``"auto"``, `AIPW` for two arms, partially linear `DoubleML` for a dose, `TwoStageLeastSquares`
-        for an instrument. An estimator that adjusts is cloned and used instead of the first two.
+        for an instrument, `FrontDoor` and `PlugIn`. An estimator that adjusts is cloned and used instead of
+        the first two.
     refute : bool, str or sequence of str, default=False
         Refuters to run, see `refute`; ``True`` is a placebo treatment, a random common cause and subsets.
         Each refits everything 20 times.
@@ -89,8 +93,8 @@ def causal_effect(
     UnknownNameError
         If a name is no node of the graph, or an observed node no column.
     NotIdentifiableError
-        If neither adjustment nor an instrument gives the effect, with the witness where there is one; for a
-        class with too many members to list.
+        If nothing gives the effect, with the witness where there is one; for a class with too many members
+        to list.
     DataError
         If the data cannot be used.
 
@@ -124,9 +128,8 @@ def causal_effect(
     if possible not in _POSSIBLE:
         raise UnknownNameError(possible, _POSSIBLE, what="`possible`")
     refuters = _refuters(refute)
-    usable = [node for node in graph.nodes if node in columns]
-    question = _Question(data, columns, treatment, outcome, method, alpha, as_seed(random_state))
-    plan = plan_of(graph, treatment, outcome, usable)
+    question = _Question(data, columns, treatment, outcome, method, alpha, as_seed(random_state), graph)
+    plan = plan_of(graph, treatment, outcome, columns)
     if plan is not None:
         return question.answer(plan, refuters)
     plans = possible_plans(graph, treatment, outcome, local=possible == "local")
@@ -151,17 +154,43 @@ class _Question:
     method: Any
     alpha: float
     seed: int
+    graph: Any
 
     def answer(self, plan: Plan, refuters: Sequence[str]) -> EffectReport:
         """Return what a plan gives."""
-        names = [self.treatment, *([] if plan.instrument is None else [plan.instrument]), *plan.given]
-        table = _numeric({name: self.columns[name] for name in names}, kept=(self.treatment,))
+        if plan.strategy == "formula":
+            return self._by_formula(refuters)
+        roles = [self.treatment, *plan.mediators, *([] if plan.instrument is None else [plan.instrument])]
+        columns = {name: self.columns[name] for name in (*roles, *plan.given)}
+        table = _numeric(columns, kept=(self.treatment,))
         X, y = frame_like(table, like=self.data), self.columns[self.outcome]
-        estimator = self._estimator(plan).set_params(treatment=str(self.treatment))
+        estimator = self._estimator(plan, table).set_params(treatment=str(self.treatment))
         fitted: EffectEstimator = estimator.fit(X, y)
         effect = fitted.ate(alpha=self.alpha)
-        dof = max(effect.n - len(table) - 1, 1)
+        robustness = np.nan
+        if plan.strategy == "adjustment":
+            dof = max(effect.n - len(table) - 1, 1)
+            robustness = robustness_value(float(effect.estimate / effect.se), dof)
         refutations = tuple(self._refuted(estimator, X, y, name) for name in refuters)
+        return self._report(plan, effect, robustness, fitted, refutations)
+
+    def _by_formula(self, refuters: Sequence[str]) -> EffectReport:
+        if refuters:
+            raise DataError("there are no refuters for an effect by a formula; `refute` must be False")
+        if not isinstance(self.method, str):
+            raise DataError("no set adjusts; `method` must be 'auto', which evaluates a formula")
+        frame = {name: self.columns[name] for name in self.graph.nodes if name in self.columns}
+        fitted = PlugIn(self.graph, self.treatment, self.outcome).fit(frame)
+        return self._report(Plan("formula"), fitted.ate(alpha=self.alpha), np.nan, fitted, ())
+
+    def _report(
+        self,
+        plan: Plan,
+        effect: EffectResult,
+        robustness: float,
+        fitted: Any,
+        refutations: tuple[Refutation, ...],
+    ) -> EffectReport:
         return EffectReport(
             self.treatment,
             self.outcome,
@@ -169,11 +198,12 @@ class _Question:
             plan.given,
             plan.instrument,
             effect,
-            _slope(fitted),
-            robustness_value(float(effect.estimate / effect.se), dof),
+            _slope(self.columns[self.treatment], self.columns[self.outcome]),
+            robustness,
             1 - self.alpha,
             fitted,
             refutations,
+            plan.mediators,
         )
 
     def possibility(self, plan: Plan, refuters: Sequence[str]) -> PossibleEffect:
@@ -188,13 +218,17 @@ class _Question:
             plan.because, EffectResult(0.0, 0.0, (0.0, 0.0), np.zeros(n), n, "no directed path")
         )
 
-    def _estimator(self, plan: Plan) -> Any:
+    def _estimator(self, plan: Plan, table: Columns) -> Any:
         if plan.strategy == "adjustment":
             return _adjusting(self.method, self.columns[self.treatment], self.seed)
         if not isinstance(self.method, str):
-            raise DataError(
-                f"no set adjusts; `method` must be 'auto', which uses the instrument {plan.instrument!r}"
-            )
+            what = "the front door" if plan.mediators else f"the instrument {plan.instrument!r}"
+            raise DataError(f"no set adjusts; `method` must be 'auto', which uses {what}")
+        if plan.mediators:
+            given = {str(name) for name in plan.given}
+            between = [str(name) for name in table if str(name).partition("=")[0] not in given]
+            between.remove(str(self.treatment))
+            return FrontDoor(mediator=between, random_state=self.seed)
         return TwoStageLeastSquares(instrument=str(plan.instrument))
 
     def _refuted(self, estimator: EffectEstimator, X: Any, y: Any, name: str) -> Refutation:
@@ -228,7 +262,9 @@ def _numeric(columns: Columns, kept: Sequence[Hashable]) -> Columns:
     return result
 
 
-def _slope(fitted: EffectEstimator) -> float:
-    sample = fitted._sample
-    t = sample.t - sample.t.mean()
-    return float(t @ sample.y / (t @ t))
+def _slope(treatment: NDArray[Any], outcome: NDArray[Any]) -> float:
+    """Return the slope of the outcome on the treatment; two values count as 0 and 1."""
+    values, coded = np.unique(treatment, return_inverse=True)
+    t = coded.astype(np.float64) if len(values) == 2 else np.asarray(treatment, dtype=np.float64)
+    t = t - t.mean()
+    return float(t @ np.asarray(outcome, dtype=np.float64) / (t @ t))

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from causalrep.graphs import ADMG, DAG, MAG, PAG, PDAG
 from causalrep.identification import (
     adjustment_sets,
+    frontdoor_sets,
     identify,
     instruments,
     possible_parent_sets,
@@ -21,6 +25,9 @@ __all__ = ["Plan", "checked_graph", "plan_of", "possible_plans"]
 MOST_CIRCLES = 12
 """A PAG with more circles at its edges has too many members to be listed: two to the power of them to try."""
 
+MOST_VALUES = 20
+"""Formulas are evaluated on shares of rows, which must be counted in every stratum."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -28,12 +35,14 @@ class Plan:
 
     Parameters
     ----------
-    strategy : {"adjustment", "instrument", "no effect", "not identified"}
+    strategy : {"adjustment", "front door", "instrument", "formula", "no effect", "not identified"}
         How.
     given : tuple of hashable
         The covariates to adjust for.
     instrument : hashable or None
         The instrument.
+    mediators : tuple of hashable
+        Of the front door.
     because : tuple of str
         The members of an equivalence class of which this is true.
     """
@@ -41,6 +50,7 @@ class Plan:
     strategy: str
     given: tuple[Hashable, ...] = ()
     instrument: Hashable | None = None
+    mediators: tuple[Hashable, ...] = ()
     because: tuple[str, ...] = ()
 
 
@@ -61,24 +71,34 @@ def checked_graph(graph: Any, columns: Columns, treatment: Hashable, outcome: Ha
     return graph
 
 
-def plan_of(graph: Any, treatment: Hashable, outcome: Hashable, usable: Sequence[Hashable]) -> Plan | None:
+def plan_of(graph: Any, treatment: Hashable, outcome: Hashable, columns: Columns) -> Plan | None:
     """Return how a graph identifies the effect; None where it leaves open which graph is true.
+
+    The front door and formulas serve a treatment of two arms, formulas where all columns are discrete.
 
     Raises
     ------
     NotIdentifiableError
         If it is not identified, or by no strategy for which there is an estimator.
     """
-    restrict = [node for node in usable if node not in (treatment, outcome)]
+    observed = [node for node in graph.nodes if node in columns]
+    restrict = [node for node in observed if node not in (treatment, outcome)]
     given = _adjustment(graph, treatment, outcome, restrict)
     if given is not None:
         return Plan("adjustment", given)
     if not isinstance(graph, (DAG, ADMG)):
         return None
-    candidates = instruments(graph, treatment, outcome, restrict=restrict)
-    if candidates:
-        return Plan("instrument", tuple(candidates[0].given), candidates[0].instrument)
+    has_arms = _n_values(columns[treatment]) == 2
+    if has_arms:
+        door = _front_door(graph, treatment, outcome, restrict)
+        if door is not None:
+            return door
     answer = identify(graph, outcome=outcome, treatment=treatment)
+    if answer.identifiable and has_arms and all(_n_values(columns[node]) <= MOST_VALUES for node in observed):
+        return Plan("formula")
+    candidates = instruments(graph, treatment, outcome, restrict=restrict)
+    if candidates:  # last, as it alone needs a linear model
+        return Plan("instrument", tuple(candidates[0].given), candidates[0].instrument)
     reason = (
         f"it is identified by {answer.strategy}: {answer.estimand}; `evaluate` of what identify "
         "returns computes it"
@@ -89,6 +109,23 @@ def plan_of(graph: Any, treatment: Hashable, outcome: Hashable, usable: Sequence
         f"neither adjustment nor an instrument gives the effect of {treatment!r} on {outcome!r}; {reason}",
         answer.witness,
     )
+
+
+def _n_values(column: NDArray[Any]) -> int:
+    return len(np.unique(column.astype(str) if column.dtype == object else column))
+
+
+def _front_door(
+    graph: Any, treatment: Hashable, outcome: Hashable, restrict: Sequence[Hashable]
+) -> Plan | None:
+    """Return a front door: without covariates, or else with all that the treatment does not change."""
+    later = graph.descendants(treatment)
+    for given in ((), tuple(node for node in restrict if node not in later)):
+        left = [node for node in restrict if node not in given]
+        sets = frontdoor_sets(graph, treatment, outcome, given=given, restrict=left, limit=1)
+        if sets and sets[0]:
+            return Plan("front door", given, mediators=tuple(sets[0]))
+    return None
 
 
 def possible_plans(graph: Any, treatment: Hashable, outcome: Hashable, *, local: bool) -> tuple[Plan, ...]:

@@ -7,12 +7,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from causalrep.estimators._base import EffectEstimator
 from causalrep.estimators._refutation import Refutation
 from causalrep.estimators._result import EffectResult
 from causalrep.utils import write_text
@@ -114,7 +113,7 @@ class EffectReport(_Readable):
     ----------
     treatment, outcome : hashable
         The question.
-    strategy : {"adjustment", "instrument"}
+    strategy : {"adjustment", "front door", "instrument", "formula"}
         How the graph identifies the effect.
     adjustment : tuple of hashable
         The covariates that are adjusted for.
@@ -126,13 +125,16 @@ class EffectReport(_Readable):
         What the difference of means, or the slope of a regression, would have said.
     robustness : float
         Share of the residual variance of treatment and of outcome that a hidden confounder would have to
-        explain to take the effect away; see `causalrep.estimators.sensitivity.robustness_value`.
+        explain to take the effect away; see `causalrep.estimators.sensitivity.robustness_value`. NaN where
+        the strategy is not adjustment.
     level : float
         Level of the interval.
-    estimator : EffectEstimator
+    estimator : EffectEstimator or PlugIn
         The fitted estimator, for everything else.
     refutations : tuple of Refutation, default=()
         What came of the refuters that were asked for.
+    mediators : tuple of hashable, default=()
+        Of a front door.
     """
 
     treatment: Hashable
@@ -144,8 +146,9 @@ class EffectReport(_Readable):
     unadjusted: float
     robustness: float
     level: float
-    estimator: EffectEstimator = field(repr=False)
+    estimator: Any = field(repr=False)
     refutations: tuple[Refutation, ...] = ()
+    mediators: tuple[Hashable, ...] = ()
 
     @property
     def estimate(self) -> float:
@@ -169,6 +172,10 @@ class EffectReport(_Readable):
         how = f"adjustment for {given}"
         if self.instrument is not None:
             how = f"instrument {self.instrument} given {given}"
+        elif self.mediators:
+            how = f"front door through {', '.join(map(str, self.mediators))} given {given}"
+        elif self.strategy == "formula":
+            how = f"the formula {self.estimator.identification_.estimand}"
         return [
             ("identified", f"by {how}"),
             ("estimated", f"by {type(self.estimator).__name__} from {self.effect.n} rows"),
@@ -182,8 +189,10 @@ class EffectReport(_Readable):
         strength = getattr(self.estimator, "first_stage_f_", None)
         if strength is not None:
             return [("instrument", f"first-stage F = {strength:.1f}")]
-        share = f"would explain it away from {self.robustness:.1%} of the residual variance of both on"
-        rows = [("hidden confounding", share)]
+        rows: Rows = []
+        if self.strategy == "adjustment":
+            share = f"would explain it away from {self.robustness:.1%} of the residual variance of both on"
+            rows.append(("hidden confounding", share))
         overlap = getattr(self.estimator, "overlap_", None)
         if overlap is not None:
             control, treated = overlap.effective_size

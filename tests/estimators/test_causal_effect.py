@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from causalrep.estimators import DoubleML, EffectSet, OverlapWarning, TLearner, causal_effect
+from causalrep.estimators import AIPW, DoubleML, EffectSet, OverlapWarning, TLearner, causal_effect
 from causalrep.graphs import ADMG, CPDAG, DAG, PAG
 from causalrep.identification import ida
 from causalrep.scm import SCM
@@ -67,9 +67,48 @@ def test_what_is_not_identified_raises_with_a_witness(data):
     with pytest.raises(NotIdentifiableError, match="hedge") as caught:
         causal_effect(data, treatment="t", outcome="y", graph=ADMG([("t", "y")], [("t", "y")]))
     assert caught.value.witness.verify()
-    front = ADMG([("t", "m"), ("m", "y")], [("t", "y")])
-    with pytest.raises(NotIdentifiableError, match="frontdoor"):
-        causal_effect(data, treatment="t", outcome="y", graph=front)
+    with pytest.raises(NotIdentifiableError, match="frontdoor"):  # which serves arms, and z is a dose
+        causal_effect(data, treatment="z", outcome="y", graph=ADMG([("z", "m"), ("m", "y")], [("z", "y")]))
+
+
+HIDDEN = SCM.from_equations(
+    "u = N(0, 1); c = N(0, 1); t ~ Bernoulli(sigmoid(0.6*u + 0.4*c)); m = t + c + N(0, 1);"
+    "y = 2*m - 4*u + N(0, 1)"
+)
+
+
+@pytest.mark.filterwarnings("ignore::causalrep.estimators.OverlapWarning")  # one row, by a hair
+@pytest.mark.parametrize("texts", [False, True])
+def test_a_front_door_is_taken_where_nothing_adjusts(texts):
+    data = HIDDEN.sample(1500, random_state=1)[["c", "t", "m", "y"]]
+    if texts:
+        data["c"] = np.where(data["c"] > 0, "high", "low")
+    graph = ADMG([("c", "t"), ("c", "m"), ("c", "y"), ("t", "m"), ("m", "y")], [("t", "y")])
+    report = causal_effect(data, treatment="t", outcome="y", graph=graph, random_state=0)
+    assert (report.strategy, report.mediators, report.adjustment) == ("front door", ("m",), ("c",))
+    assert "front door through m given c" in str(report)
+    if not texts:
+        assert abs(report.estimate - 2) < 4 * report.effect.se
+        assert abs(report.unadjusted - 2) > 0.3
+    assert np.isnan(report.robustness)
+    assert "hidden confounding" not in str(report)
+
+
+def test_any_formula_is_evaluated_on_discrete_data():
+    rng = np.random.default_rng(0)
+    n = 20_000
+    u, v = rng.integers(0, 2, (2, n))
+    w = (rng.random(n) < 0.2 + 0.6 * u * v + 0.1 * u).astype(int)  # the napkin: w -> z -> x -> y
+    z = (rng.random(n) < 0.3 + 0.4 * w).astype(int)
+    x = (rng.random(n) < 0.1 + 0.4 * z + 0.4 * u).astype(int)
+    y = (rng.random(n) < 0.2 + 0.3 * x + 0.4 * v).astype(int)
+    graph = ADMG([("w", "z"), ("z", "x"), ("x", "y")], [("w", "x"), ("w", "y")])
+    report = causal_effect(
+        pl.DataFrame({"w": w, "z": z, "x": x, "y": y}), treatment="x", outcome="y", graph=graph
+    )
+    assert report.strategy == "formula"
+    assert abs(report.estimate - 0.3) < 4 * report.effect.se
+    assert "by the formula" in str(report)
 
 
 def test_names_are_checked(data):
@@ -169,7 +208,13 @@ def test_a_pag_with_too_many_circles_is_refused(data):
 
 def test_refuters_are_run_and_read(data):
     report = causal_effect(
-        data[:300], treatment="t", outcome="y", graph=MODEL.graph, refute="data_subset", random_state=0
+        data[:300],
+        treatment="t",
+        outcome="y",
+        graph=MODEL.graph,
+        method=AIPW(outcome_model="linear", propensity_model="linear", cv=2),
+        refute="data_subset",
+        random_state=0,
     )
     assert [one.method for one in report.refutations] == ["data_subset"]
     assert report.refutations[0].reading in str(report)
