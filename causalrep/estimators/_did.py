@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from causalrep.estimators._aipw import AIPW
 from causalrep.estimators._base import EffectEstimator
 from causalrep.estimators._data import Sample, Treatment, codes, read_outcome, read_table
+from causalrep.estimators._did_improved import METHODS, improved_score
 from causalrep.estimators._scores import LinearScore, Projection, with_intercept
-from causalrep.utils import DataError, RandomState
+from causalrep.utils import DataError, RandomState, UnknownNameError
 
 __all__ = ["DifferenceInDifferences"]
 
@@ -35,8 +36,11 @@ class DifferenceInDifferences(EffectEstimator):
         The same for the period, of two values.
     unit : str or int, default=None
         The same for the unit, seen once in each period.
+    method : {"cross_fit", "improved"}, default="cross_fit"
+        With units and covariates: cross-fitted nuisances of any kind, or linear ones made for each other,
+        whose estimation has no influence even if one of them is wrong [1]_.
     outcome_model, propensity_model : {"auto", "linear"} or estimator, default="linear"
-        Nuisance models of changes and groups given covariates, see `AIPW`.
+        Nuisance models of changes and groups given covariates, see `AIPW`; for ``"cross_fit"``.
     cv : int, splitter or iterable of (train, test), default=5
         Folds of the units.
     random_state : int, Generator, RandomState or None, default=None
@@ -58,7 +62,8 @@ class DifferenceInDifferences(EffectEstimator):
 
     Notes
     -----
-    With units the score is that of `AIPW.att` on the changes [1]_. Covariates are taken from the earlier
+    With units the score is that of `AIPW.att` on the changes [1]_, or the improved one of its section 3.1.
+    Covariates are taken from the earlier
     period.
 
     References
@@ -87,6 +92,7 @@ class DifferenceInDifferences(EffectEstimator):
         time: str | int | None = None,
         unit: str | int | None = None,
         *,
+        method: str = "cross_fit",
         outcome_model: Any = "linear",
         propensity_model: Any = "linear",
         cv: Any = 5,
@@ -95,6 +101,7 @@ class DifferenceInDifferences(EffectEstimator):
         self.treatment = treatment
         self.time = time
         self.unit = unit
+        self.method = method
         self.outcome_model = outcome_model
         self.propensity_model = propensity_model
         self.cv = cv
@@ -104,6 +111,8 @@ class DifferenceInDifferences(EffectEstimator):
         return "binary"
 
     def _fit(self, sample: Sample, treatment: Treatment, roles: dict[str, NDArray[Any]]) -> None:  # noqa: ARG002
+        if self.method not in METHODS:
+            raise UnknownNameError(self.method, METHODS, what="`method`")
         self.periods_ = np.unique(roles["time"])
         if len(self.periods_) != 2:
             raise DataError(
@@ -153,6 +162,9 @@ class DifferenceInDifferences(EffectEstimator):
             self._score_of_rows = LinearScore(
                 influence + sample.t / share * (means[1] - means[0]), sample.t / share
             )
+            return None
+        if self.method == "improved":
+            self._score_of_rows = improved_score(sample.W, sample.y, sample.t, sample.weight)
             return None
         inner = AIPW(
             outcome_model=self.outcome_model,

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from causalrep.estimators._aipw import AIPW
 from causalrep.estimators._data import read_outcome, read_table
+from causalrep.estimators._did_improved import METHODS, improved_score
 from causalrep.estimators._panel import balanced
 from causalrep.estimators._result import EffectResult, limits, standard_error
 from causalrep.utils import DataError, RandomState, UnknownNameError, as_generator
@@ -43,6 +44,8 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
         The same for the unit, seen once in each period.
     control : {"never", "not_yet"}, default="never"
         Who is compared with: units never treated, or also those treated later than both periods.
+    method : {"cross_fit", "improved"}, default="cross_fit"
+        How covariates are adjusted for, see `DifferenceInDifferences`.
     outcome_model, propensity_model : {"auto", "linear"} or estimator, default="linear"
         Nuisance models, where there are other columns; see `AIPW`.
     cv : int, default=5
@@ -91,6 +94,7 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
         unit: str | int | None = None,
         *,
         control: str = "never",
+        method: str = "cross_fit",
         outcome_model: Any = "linear",
         propensity_model: Any = "linear",
         cv: int = 5,
@@ -100,6 +104,7 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
         self.time = time
         self.unit = unit
         self.control = control
+        self.method = method
         self.outcome_model = outcome_model
         self.propensity_model = propensity_model
         self.cv = cv
@@ -122,6 +127,8 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
         """
         if self.control not in ("never", "not_yet"):
             raise UnknownNameError(self.control, ("never", "not_yet"), what="`control`")
+        if self.method not in METHODS:
+            raise UnknownNameError(self.method, METHODS, what="`method`")
         named = {"group": self.group, "time": self.time, "unit": self.unit}
         missing = [role for role, column in named.items() if column is None]
         if missing:
@@ -168,6 +175,10 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
         if W.shape[1] == 0:
             return _difference(change, treated, other)
         rows = treated | other
+        if self.method == "improved":
+            one = np.ones(int(rows.sum()))
+            score = improved_score(W[rows], change[rows], treated[rows].astype(float), one)
+            return self._spread(*score.solve(one), rows)
         inner = AIPW(
             outcome_model=self.outcome_model,
             propensity_model=self.propensity_model,
@@ -175,9 +186,14 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
             random_state=self.random_state,
         )
         result = inner.fit(W[rows], change[rows], treatment=treated[rows]).att()
-        influence = np.zeros(len(change))
-        influence[rows] = result.influence * len(change) / rows.sum()
-        return float(result.estimate), influence
+        return self._spread(float(result.estimate), result.influence, rows)
+
+    @staticmethod
+    def _spread(estimate: float, influence: Array, rows: NDArray[np.bool_]) -> tuple[float, Array]:
+        """Return an influence function of some rows as one of all."""
+        whole = np.zeros(len(rows))
+        whole[rows] = influence * len(rows) / rows.sum()
+        return estimate, whole
 
     # --- effects -----------------------------------------------------------------------------------
 

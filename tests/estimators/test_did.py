@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from causalrep.estimators import AIPW, DifferenceInDifferences, GroupTimeDiD
+from causalrep.estimators._did_improved import tilting_weights
 
 
 @pytest.fixture
@@ -55,6 +56,91 @@ def test_covariates_correct_trends_that_differ(panel):
     assert est.att().estimate == pytest.approx(inner.att().estimate, abs=1e-10)
     assert est.predict(X).shape == (400,)
     assert est.score(X, panel["y"]) > est.score(X, panel["y"] + 3 * panel["group"] * panel["time"])
+
+
+def changes(seed, n=400, trend=lambda a: a, chance=lambda a: a / 2):
+    """A panel of two periods whose trends differ by a covariate; the effect is 1 for all."""
+    rng = np.random.default_rng(seed)
+    a = rng.normal(size=n)
+    group = (rng.random(n) < 1 / (1 + np.exp(-chance(a)))).astype(int)
+    level = rng.normal(size=n) + group
+    rows = [pd.DataFrame({"unit": np.arange(n), "time": t, "group": group, "a": a}) for t in (0, 1)]
+    y = [level + t * (group + trend(a)) + rng.normal(size=n) for t in (0, 1)]
+    return pd.concat(rows, ignore_index=True), np.concatenate(y)
+
+
+def test_tilted_controls_have_the_covariates_of_the_treated():
+    rng = np.random.default_rng(0)
+    W = rng.normal(size=(300, 3))
+    W[:, 2] = W[:, 0] - W[:, 1]  # collinear columns do no harm
+    d = (rng.random(300) < 1 / (1 + np.exp(-W[:, 0]))).astype(float)
+    weight = rng.uniform(0.5, 1.5, 300)
+    odds = tilting_weights(np.column_stack([np.ones(300), W]), d, weight)
+    assert (odds[d == 1] == 0).all()
+    assert (odds[d == 0] > 0).all()
+    assert np.sum(weight * odds) == pytest.approx(np.sum(weight * d))
+    np.testing.assert_allclose((weight * odds) @ W, (weight * d) @ W, atol=1e-6)
+    logs = np.log(odds[d == 0])
+    fitted = np.column_stack([np.ones(300), W])[d == 0]
+    np.testing.assert_allclose(fitted @ np.linalg.lstsq(fitted, logs, rcond=None)[0], logs, atol=1e-8)
+    with pytest.raises(ValueError, match="no overlap"):
+        tilting_weights(np.column_stack([np.ones(300), 10 * d + rng.random(300)]), d, weight)
+
+
+def test_the_improved_estimate_is_that_of_weighted_least_squares():
+    X, y = changes(0)
+    est = DifferenceInDifferences("group", "time", "unit", method="improved").fit(X, y)
+    a, d = X["a"].to_numpy()[:400], X["group"].to_numpy()[:400]
+    change = y[400:] - y[:400]
+    design = np.column_stack([np.ones(400), a])
+    odds = tilting_weights(design, d.astype(float), np.ones(400))[d == 0]
+    slopes = np.linalg.solve(
+        (design[d == 0].T * odds) @ design[d == 0], (design[d == 0].T * odds) @ change[d == 0]
+    )
+    rest = change - design @ slopes
+    assert est.att().estimate == pytest.approx(rest[d == 1].mean(), abs=1e-8)
+    whole = np.zeros(400)
+    whole[d == 0] = odds
+    influence = (d * (rest - rest[d == 1].mean()) - whole * rest) / d.mean()
+    np.testing.assert_allclose(est.att().influence, influence, atol=1e-6)
+    drawn = []
+    for k in range(150):
+        rows = np.random.default_rng(k).integers(400, size=400)
+        both = np.concatenate([rows, rows + 400])
+        again = X.iloc[both].assign(unit=np.tile(np.arange(400), 2))
+        drawn.append(
+            DifferenceInDifferences("group", "time", "unit", method="improved")
+            .fit(again, y[both])
+            .att()
+            .estimate
+        )
+    assert est.att().se == pytest.approx(np.std(drawn), rel=0.2)  # 6 % is one standard error of a spread
+
+
+@pytest.mark.parametrize("wrong", ["trend", "chance"])
+def test_the_improved_estimate_allows_one_model_to_be_wrong(wrong):
+    options = {wrong: lambda a: np.exp(a / 2) if wrong == "trend" else 0.7 * a**2 - 0.7}
+    X, y = changes(1, 4000, **options)
+    result = DifferenceInDifferences("group", "time", "unit", method="improved").fit(X, y).att()
+    assert abs(result.estimate - 1) < 3.5 * result.se < 0.3
+
+
+def test_staggered_adoption_takes_the_improved_estimate_too():
+    X, y = staggered(5)
+    a = np.repeat(np.random.default_rng(0).normal(size=400), 5)
+    y = y + a * X["time"]
+    est = GroupTimeDiD("group", "time", "unit", method="improved").fit(X.assign(a=a), y)
+    cell = est.att_gt()
+    two = X["time"].isin([2, 3]) & X["group"].isin([0, 3])
+    pair = X.assign(a=a, group=X["group"] == 3)[two]
+    alone = DifferenceInDifferences("group", "time", "unit", method="improved").fit(pair, y[two]).att()
+    at = cell.names.index("3, 3")
+    assert cell.estimate[at] == pytest.approx(alone.estimate)
+    assert cell.se[at] == pytest.approx(alone.se, rel=0.01)
+    with pytest.raises(KeyError, match="`method`"):
+        GroupTimeDiD("group", "time", "unit", method="best").fit(X, y)
+    with pytest.raises(KeyError, match="`method`"):
+        DifferenceInDifferences("group", "time", "unit", method="best").fit(pair, y[two])
 
 
 def test_the_state_of_treatment_does_as_well_as_the_group(panel):
