@@ -91,6 +91,8 @@ class CausalDiffAE(CounterfactualImageModel):
         Parts in which a batch is computed, one after the other, where memory is short.
     compile : bool, optional
         Whether to train through ``torch.compile``; off unless asked for.
+    channels_last : bool, optional
+        Whether to train with the channels of a pixel side by side in memory; off unless asked for.
     device : str, default="auto"
         "cpu", "cuda", ...; "auto" takes CUDA where there is one.
     precision : {"auto", "no", "bf16", "fp16"}, default="auto"
@@ -169,6 +171,7 @@ class CausalDiffAE(CounterfactualImageModel):
         learning_rate: float | None = None,
         gradient_accumulation: int | None = None,
         compile: bool | None = None,  # noqa: A002 -- torch's own word
+        channels_last: bool | None = None,
         device: str = "auto",
         precision: Literal["auto", "no", "bf16", "fp16"] = "auto",
         checkpoint: str | os.PathLike[str] | None = None,
@@ -201,6 +204,7 @@ class CausalDiffAE(CounterfactualImageModel):
         self.learning_rate = learning_rate
         self.gradient_accumulation = gradient_accumulation
         self.compile = compile
+        self.channels_last = channels_last
         self.device = device
         self.precision = precision
         self.checkpoint = checkpoint
@@ -234,5 +238,5 @@ _OVERRIDES = (
     "objective", "denoiser", "conditioning", "slot_dim", "slot_mode", "mechanism", "nuisance_dim",
     "nuisance_rate", "unlabelled", "align_weight", "kl_weight", "independence_weight", "slot_dropout",
     "condition_dropout", "abduction", "solver", "solver_steps", "max_steps", "batch_size",
-    "learning_rate", "gradient_accumulation", "compile",
+    "learning_rate", "gradient_accumulation", "compile", "channels_last",
 )  # fmt: skip

@@ -63,6 +63,8 @@ class Recipe:
         Parts in which a batch is computed, one after the other.
     compile : bool
         Whether the networks are trained through ``torch.compile``.
+    channels_last : bool
+        Whether convolutions are trained with the channels of a pixel side by side in memory.
     slot_dropout, condition_dropout, code_dropout : float
         Share of slots, of whole conditions and of codes withheld in training.
     """
@@ -96,6 +98,7 @@ class Recipe:
     unlabelled: Literal["show", "withhold"] = "show"
     gradient_accumulation: int = 1
     compile: bool = False
+    channels_last: bool = False
     slot_dropout: float = 0.0
     condition_dropout: float = 0.0
     code_dropout: float = 0.0

@@ -107,6 +107,8 @@ def train(
         )
         return trainer.run(stages, {**data, **extra}, configuration={"recipe": recipe.to_dict()})
 
+    layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
+    network.to(memory_format=layout)  # type: ignore[call-overload]
     rate = float(known.mean())
     logs = []
     if recipe.training == "joint":
@@ -122,6 +124,8 @@ def train(
     for make in extra:
         stage, tensors = make()
         logs.append(run(stage.name, [stage], tensors))
+    # Back, so that a model answers bit for bit as it will when it is loaded.
+    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return TrainingLog(
         [row for log in logs for row in log.rows], [row for log in logs for row in log.validations]
     )

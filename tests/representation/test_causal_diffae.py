@@ -246,8 +246,9 @@ def test_an_interrupted_fit_resumes_to_the_same_model(
 # -- any graph, any size
 
 
-@pytest.mark.parametrize("size", [16, 28, 32, 64, 96])
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("size", "channels"), [(16, 1), (16, 3), (16, 4), (28, 1), (32, 3), (64, 1), (64, 4), (96, 3), (128, 3)]
+)
 def test_any_size_trains_and_answers(size: int, channels: int) -> None:
     rng = np.random.default_rng(0)
     images = rng.random((6, channels, size, size), dtype=np.float32)
@@ -258,7 +259,7 @@ def test_any_size_trains_and_answers(size: int, channels: int) -> None:
     assert np.isfinite(answer.images).all()
 
 
-@pytest.mark.parametrize("n_nodes", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("n_nodes", [1, 2, 3, 4, 7, 12])
 @pytest.mark.parametrize("preset", ["auto", "paper-small"])
 def test_any_number_of_nodes_trains_and_answers(n_nodes: int, preset: str) -> None:
     rng = np.random.default_rng(0)
@@ -268,7 +269,7 @@ def test_any_number_of_nodes_trains_and_answers(n_nodes: int, preset: str) -> No
     model = CausalDiffAE(graph, preset=preset, max_steps=2, batch_size=4, solver_steps=2, random_state=0)
     answer = model.fit(images, labels).counterfactual(images, do={"v0": 3.0})
     moved = answer.labels - answer.factual_labels
-    assert (moved.abs() > 1e-6).all().all()  # every node of the tree descends from the first
+    assert (moved.abs().max() > 1e-6).all()  # every node of the tree descends from the first
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,14 @@ def test_accumulated_gradients_equal_the_whole_batch(uninterrupted: CausalDiffAE
         torch.testing.assert_close(weights(parts)[name], tensor, rtol=0, atol=1e-5, msg=name)
 
 
+def test_the_layout_of_channels_changes_nothing_but_rounding(uninterrupted: CausalDiffAE) -> None:
+    other = reliable.make_model(channels_last=True).fit(*reliable.make_data())
+    for name, tensor in weights(uninterrupted).items():
+        torch.testing.assert_close(weights(other)[name], tensor, rtol=0, atol=1e-4, msg=name)
+    convolutions = [p for p in other.network_.parameters() if p.ndim == 4]
+    assert all(p.is_contiguous() for p in convolutions)  # as a loaded model's are
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's compiler looks at it, and ignores it too
 def test_compiled_training_is_the_same(uninterrupted: CausalDiffAE) -> None:
