@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 
 from causalrep.independence._arrays import Array, index_array, kth_smallest, namespace_of
 
-__all__ = ["centred", "compressed", "gaussian_factor", "typical_distance"]
+__all__ = ["centred", "compressed", "gaussian_factor", "gaussian_gram", "typical_distance"]
 
-_TRACE_LEFT = 1e-6  # of the trace; p-values then move by less than 1e-4
+_COMPRESSED = 1e-5
 _MOST_POINTS = 200
 _BLOCK = 64
 
 
-def gaussian_factor(U: Array, max_rank: int) -> tuple[Array, bool]:
-    """Return G of shape (n, m) with exp(-|u_i - u_j|^2 / 2) = (G G')_ij up to a 1e-6 share of the trace.
+def gaussian_factor(U: Array, max_rank: int, share: float = 1e-6) -> tuple[Array, bool]:
+    """Return G of shape (n, m) with exp(-|u_i - u_j|^2 / 2) = (G G')_ij up to a share of the trace.
 
     Parameters
     ----------
@@ -36,6 +36,8 @@ def gaussian_factor(U: Array, max_rank: int) -> tuple[Array, bool]:
         Columns, each divided by its bandwidth.
     max_rank : int
         Largest m.
+    share : float
+        Of the trace, that may be left.
 
     Returns
     -------
@@ -66,7 +68,7 @@ def gaussian_factor(U: Array, max_rank: int) -> tuple[Array, bool]:
         left[p] = 0.0
         m += 1
         trace -= float(xp.matmul(column, column))
-        complete = trace <= _TRACE_LEFT * n
+        complete = trace <= share * n
     return xp.matrix_transpose(rows[:m, :]), complete or m == n
 
 
@@ -76,8 +78,17 @@ def centred(G: Array) -> Array:
     return G - xp.mean(G, axis=0, keepdims=True)
 
 
+def gaussian_gram(U: Array) -> Array:
+    """Return the Gram matrix with entries exp(-|u_i - u_j|^2 / 2), centred in rows and columns."""
+    xp = namespace_of(U)
+    half = 0.5 * xp.sum(U * U, axis=1)
+    K = xp.exp(xp.matmul(U, xp.matrix_transpose(U)) - half[:, None] - half[None, :])
+    means = xp.mean(K, axis=0)
+    return K - means[:, None] - means[None, :] + xp.mean(means)
+
+
 def compressed(G: Array) -> Array:
-    """Return a factor with fewer columns of the same product G G', up to a 1e-6 share of its trace.
+    """Return a factor with fewer columns of the same product G G', up to a 1e-5 share of its trace.
 
     Where finding it costs more than a product of all rows would save, that is G itself.
     """
@@ -85,7 +96,7 @@ def compressed(G: Array) -> Array:
     if 20 * G.shape[1] ** 2 > G.shape[0] ** 2:
         return G
     values, vectors = xp.linalg.eigh(xp.matmul(xp.matrix_transpose(G), G))
-    gone = xp.cumulative_sum(xp.maximum(values, xp.zeros_like(values))) <= _TRACE_LEFT * xp.sum(values)
+    gone = xp.cumulative_sum(xp.maximum(values, xp.zeros_like(values))) <= _COMPRESSED * xp.sum(values)
     return xp.matmul(G, vectors[:, int(xp.sum(xp.astype(gone, xp.int64))) :])
 
 

@@ -35,25 +35,26 @@ import numpy as np
 import scipy.special
 from array_api_compat import device as device_of
 
-from causalrep.independence._arrays import Array, namespace_of, on_host
+from causalrep.independence._arrays import Array, namespace_of
 from causalrep.independence._base import Flag
 from causalrep.independence._continuous import Answer, ContinuousTest, Key, cauchy_combination
-from causalrep.independence._gram import centred, compressed, gaussian_factor, typical_distance
-from causalrep.independence._ridge import RidgeResiduals, squared_norm
+from causalrep.independence._gram import centred, compressed, gaussian_factor, gaussian_gram, typical_distance
+from causalrep.independence._kernel_moments import Dense, Factored
+from causalrep.independence._ridge import squared_norm
 from causalrep.utils import DataError, UnknownNameError, as_seed, keyed_generator
 
 __all__ = ["HSIC", "KCI"]
 
 _FACTOR_BYTES = 2**31
 _CACHE_BYTES = 2**28
-_HOST_CELLS, _DEVICE_CELLS = 2**16, 2**24  # of a Gram matrix at once: what a core's own cache holds
 # The bandwidths of [2]_ by the number of rows, with and without conditioning variables.
 _RULE = ((200, 0.8, 1.2), (1200, 0.5, 0.7), (math.inf, 0.3, 0.4))
-_SMALLEST_SHARE = 1e-4  # of a kernel's trace; the regression itself leaves 1e-5 of a function of one column
 
 
 class _KernelTest(ContinuousTest):
-    """What both tests share: the factors of their kernels."""
+    """What both tests share: their kernels, as centred factors or Gram matrices."""
+
+    _kernels: type[Factored | Dense] = Factored
 
     def __init__(self, *, bandwidth: str | float, max_rank: int | None) -> None:
         if isinstance(bandwidth, str):
@@ -69,8 +70,8 @@ class _KernelTest(ContinuousTest):
         self._widths: dict[int, float] = {}
         self._factors: dict[tuple[Key, Key], Array] = {}
 
-    def _factor(self, variables: Key, given: Key = ()) -> Array:
-        """Return the centred factor of the product kernel of `variables` in a question given `given`."""
+    def _kernel(self, variables: Key, given: Key = ()) -> Array:
+        """Return the centred product kernel of `variables` in a question given `given`."""
         key = (variables, given)
         factor = self._factors.get(key)
         if factor is None:
@@ -78,9 +79,9 @@ class _KernelTest(ContinuousTest):
             half = given if set(variables) != set(given) else ()
             scales = [self._bandwidth(v, given) * (2.0 if v in half else 1.0) for v in variables]
             columns = [self._columns[v] / scale for v, scale in zip(variables, scales, strict=True)]
-            factor = self._factor_of(namespace_of(self._anchor).stack(columns, axis=1))
-            held = sum(8 * math.prod(array.shape) for array in list(self._factors.values()))
-            if held + 8 * math.prod(factor.shape) > _CACHE_BYTES:
+            U = namespace_of(self._anchor).stack(columns, axis=1)
+            factor = self._factor_of(U, bool(given)) if self._kernels is Factored else self._gram_of(U)
+            if _bytes([*self._factors.values(), factor]) > _CACHE_BYTES:
                 self._factors.clear()
             self._factors[key] = factor
         return factor  # another thread may have cleared the cache meanwhile
@@ -96,16 +97,27 @@ class _KernelTest(ContinuousTest):
             return (together if given else alone) * spread
         return float(self.bandwidth) * spread
 
-    def _factor_of(self, U: Array) -> Array:
+    def _factor_of(self, U: Array, conditional: bool) -> Array:
         n = self.n_samples_
+        # A ridge makes much of what is small: with ten times more left, p-values move by up to 4e-3.
+        share = 1e-7 if conditional else 1e-6
         affordable = max(1, _FACTOR_BYTES // (8 * n))
-        G, complete = gaussian_factor(U, affordable if self.max_rank is None else self.max_rank)
+        G, complete = gaussian_factor(U, affordable if self.max_rank is None else self.max_rank, share)
         if not complete and self.max_rank is None:
             raise DataError(
                 f"the kernel of {U.shape[1]} columns has a rank above {affordable}, and its factor takes "
                 f"more than {_FACTOR_BYTES / 1e9:.1f} GB for {n} rows; set `max_rank`, or use fewer rows"
             )
         return centred(G)
+
+    def _gram_of(self, U: Array) -> Array:
+        n = self.n_samples_
+        if 8 * n * n > _FACTOR_BYTES:
+            raise DataError(
+                f"`gram` is 'dense', and a Gram matrix of {n} rows takes {8 * n * n / 1e9:.1f} GB, more than "
+                f"{_FACTOR_BYTES / 1e9:.1f}; set `gram` to 'factor', or use fewer rows"
+            )
+        return gaussian_gram(U)
 
 
 class KCI(_KernelTest):
@@ -132,6 +144,10 @@ class KCI(_KernelTest):
     max_rank : int, default=None
         Largest rank of a kernel, which is cut there (a Nystroem approximation). By default the rank is
         what the kernel needs.
+    gram : {"factor", "dense"}, default="factor"
+        Whether kernels are kept as factors of low rank, found column by column, or as whole Gram matrices.
+        The p-values differ by less than 1e-3. Whole matrices cost O(n^2) memory and O(n^3) time, in few large
+        products where a factor takes many small steps: meant for an accelerator and some thousand rows.
 
     Attributes
     ----------
@@ -156,9 +172,9 @@ class KCI(_KernelTest):
     .. math:: T = \sum_{ij} A_{ij} B_{ij}, \quad E\,T = \sum_i A_{ii} B_{ii}, \quad
        \operatorname{var} T = 2 \sum_{ij} (A_{ij} B_{ij})^2.
 
-    Kernels are kept as factors of their numerical rank m: O(n m^2) for a conditioning set and at most
-    O(n^2 m) for a pair. ``dof`` is twice the shape of the gamma distribution. A question about a column
-    of whose kernel the regression leaves less than 1e-4 of the trace is flagged ``Flag.SINGULAR``.
+    By default kernels are kept as factors of their numerical rank m: O(n m^2) for a conditioning set and
+    at most O(n^2 m) for a pair. ``dof`` is twice the shape of the gamma distribution. A question about a
+    column of whose kernel the regression leaves less than 1e-4 of the trace is flagged ``Flag.SINGULAR``.
 
     Examples
     --------
@@ -180,8 +196,14 @@ class KCI(_KernelTest):
         symmetric: str = "cauchy",
         corrected: bool = True,
         max_rank: int | None = None,
+        gram: str = "factor",
     ) -> None:
         super().__init__(bandwidth=bandwidth, max_rank=max_rank)
+        if gram not in ("factor", "dense"):
+            raise UnknownNameError(gram, ("factor", "dense"), what="`gram`")
+        if gram == "dense" and max_rank is not None:
+            raise DataError(f"`max_rank` is of factors, and `gram` is 'dense'; got {max_rank!r}")
+        self.gram, self._kernels = gram, Dense if gram == "dense" else Factored
         if not epsilon > 0:
             raise DataError(f"`epsilon` must be positive, got {epsilon!r}")
         if symmetric not in ("cauchy", "min2", "xy"):
@@ -189,26 +211,30 @@ class KCI(_KernelTest):
         self.epsilon, self.symmetric, self.corrected = float(epsilon), symmetric, bool(corrected)
 
     def _given(self, given: Key, pairs: list[tuple[int, int]]) -> Iterator[Answer]:
+        kernels = self._kernels
         if not given:
             for x, y in pairs:
-                yield _answer([_unconditional(self._factor((x,)), self._factor((y,)))], self.symmetric)
+                yield _answer([kernels.unconditional(self._kernel((x,)), self._kernel((y,)))], self.symmetric)
             return
-        residual = RidgeResiduals(self._factor(given, given), self.epsilon)
+        kernel = kernels(self._kernel(given, given), self.epsilon)
+        inflation = kernel.inflation if self.corrected else 1.0
         alone: dict[int, Array | None] = {}
         joined: dict[int, Array] = {}
         for x, y in pairs:
+            if _bytes([*alone.values(), *joined.values()]) > _CACHE_BYTES:
+                alone.clear()
+                joined.clear()
             for v in (x, y):
                 if v not in alone:
-                    alone[v] = _left(residual, self._factor((v,), given))
+                    alone[v] = kernel.alone(self._kernel((v,), given))
             if alone[x] is None or alone[y] is None:
                 yield math.nan, math.nan, math.nan, Flag.SINGULAR
                 continue
             directions = [(x, y)] if self.symmetric == "xy" else [(x, y), (y, x)]
             for v, _ in directions:
                 if v not in joined:
-                    joined[v] = compressed(residual(self._factor((v, *given), given)))
-            inflation = residual.inflation if self.corrected else 1.0
-            moments = [_conditional(joined[v], alone[w], inflation) for v, w in directions]
+                    joined[v] = kernel.joined(self._kernel((v, *given), given))
+            moments = [kernel.conditional(joined[v], alone[w], inflation) for v, w in directions]
             yield _answer(moments, self.symmetric)
 
 
@@ -287,59 +313,16 @@ class HSIC(_KernelTest):
                 f"HSIC tests independence without conditioning columns, got {len(given)}; KCI takes them"
             )
         for x, y in pairs:
-            A, B = self._factor((x,)), self._factor((y,))
-            statistic, p, dof, flag = _answer([_unconditional(A, B)], "xy")
+            A, B = self._kernel((x,)), self._kernel((y,))
+            statistic, p, dof, flag = _answer([Factored.unconditional(A, B)], "xy")
             if self.n_permutations:
                 rng = keyed_generator(self._seed, "permutation", self._names[x], self._names[y])
                 p = _permuted(compressed(A), compressed(B), self.n_permutations, rng)
             yield statistic, p, dof, flag
 
 
-def _left(residual: RidgeResiduals, G: Array) -> Array | None:
-    """Return a factor of the residual kernel, None where nothing is left."""
-    left = residual(G)
-    return None if squared_norm(left) <= _SMALLEST_SHARE * squared_norm(G) else compressed(left)
-
-
-def _unconditional(A: Array, B: Array) -> tuple[float, float, float]:
-    """Return the statistic and its mean and variance under independence."""
-    n = A.shape[0]
-    trace, square = zip(*(_moments(G) for G in (A, B)), strict=True)
-    statistic = squared_norm(namespace_of(A).matmul(namespace_of(A).matrix_transpose(A), B))
-    return statistic, math.prod(trace) / n, 2.0 * math.prod(square) / n**2
-
-
-def _moments(G: Array) -> tuple[float, float]:
-    """Return the trace and the squared norm of G G'."""
-    xp = namespace_of(G)
-    return squared_norm(G), squared_norm(xp.matmul(xp.matrix_transpose(G), G))
-
-
-def _conditional(A: Array, B: Array, inflation: float) -> tuple[float, float, float]:
-    """Return the statistic and its mean and variance under conditional independence."""
-    xp = namespace_of(A)
-    statistic = squared_norm(xp.matmul(xp.matrix_transpose(A), B))
-    mean = float(xp.sum(xp.sum(A * A, axis=1) * xp.sum(B * B, axis=1)))
-    return statistic, inflation * mean, 2.0 * inflation**2 * _product_norm(A, B)
-
-
-def _product_norm(A: Array, B: Array) -> float:
-    """Return the squared norm of the entrywise product of A A' and B B'."""
-    xp = namespace_of(A)
-    n, width = A.shape[0], A.shape[1] * B.shape[1]
-    if width * width < n * (A.shape[1] + B.shape[1] + 8) and n * width <= 2**25:
-        # Its features are all products of one feature of each.
-        products = xp.reshape(A[:, :, None] * B[:, None, :], (n, width))
-        return squared_norm(xp.matmul(xp.matrix_transpose(products), products))
-    # The product is symmetric: each block of its rows is met from the diagonal on.
-    step = max(64, (_HOST_CELLS if on_host(A) else _DEVICE_CELLS) // n)
-    total = 0.0
-    for start in range(0, n, step):
-        stop = min(start + step, n)
-        block = xp.matmul(A[start:stop, :], xp.matrix_transpose(A[start:, :]))
-        block *= xp.matmul(B[start:stop, :], xp.matrix_transpose(B[start:, :]))
-        total += 2.0 * squared_norm(block) - squared_norm(block[:, : stop - start])
-    return total
+def _bytes(arrays: list[Array | None]) -> int:
+    return sum(8 * math.prod(array.shape) for array in arrays if array is not None)
 
 
 def _answer(moments: list[tuple[float, float, float]], symmetric: str) -> Answer:

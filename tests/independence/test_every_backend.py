@@ -42,6 +42,7 @@ KERNELS = {
     "hsic": HSIC,
     "hsic_permuted": lambda: HSIC(n_permutations=10),
     "kci": KCI,
+    "kci_dense": lambda: KCI(gram="dense"),
     "polynomial": PolynomialGCM,
     "rcit": RCIT,
 }

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
-from causalrep.independence import CMIKnn, DistanceCorrelation, FisherZ, GSquare, _kci
+from causalrep.independence import KCI, CMIKnn, DistanceCorrelation, FisherZ, GSquare, _kci
 from causalrep.independence._registry import TESTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,6 +24,7 @@ MAKE = {
     "fisherz_single": lambda: FisherZ(precision="float32"),
     "fisherz_testwise": lambda: FisherZ(missing="testwise"),
     "gsquare_permuted": lambda: GSquare(n_permutations=5),
+    "kci_dense": lambda: KCI(gram="dense"),
 }
 UNCONDITIONAL = ("hsic", "distance_correlation")
 every_test = pytest.mark.parametrize("name", sorted(MAKE))

@@ -10,7 +10,7 @@ from scipy.special import gammaincc
 
 from causalrep.discovery import PC
 from causalrep.graphs import DAG
-from causalrep.independence import HSIC, KCI, Flag
+from causalrep.independence import HSIC, KCI, Flag, _kci
 from causalrep.utils import DataError, UnknownNameError
 
 
@@ -201,3 +201,36 @@ def test_pc_finds_a_curved_collider():
     c = np.cos(1.5 * a) + b**2 * 0.5 + 0.2 * rng.normal(size=250)
     found = PC(test="kci").fit({"a": a, "b": b, "c": c})
     assert found.graph_ == DAG.from_string("a -> c <- b").to_cpdag()
+
+
+@pytest.mark.parametrize("k", [0, 1, 3])
+@pytest.mark.parametrize("symmetric", ["cauchy", "xy"])
+def test_factors_answer_as_whole_gram_matrices(k, symmetric):
+    given = list(range(2, 2 + k))
+    for seed in range(4):
+        X = curved(150, max(k, 1), seed)
+        factor, dense = (
+            KCI(gram=gram, symmetric=symmetric).fit(X).test(0, 1, given) for gram in ("factor", "dense")
+        )
+        # A share of 1e-7 of each trace is cut, of which a ridge of 1e-3 makes a thousand times as much.
+        assert factor.pvalue == pytest.approx(dense.pvalue, abs=1e-3)
+        assert factor.statistic == pytest.approx(dense.statistic, rel=2e-3)
+        assert factor.dof == pytest.approx(dense.dof, rel=2e-3)
+
+
+def test_whole_gram_matrices_flag_what_s_determines():
+    X = curved(100, 1, 0)
+    X[:, 0] = 2.0 * X[:, 2] + 1.0
+    for gram in ("factor", "dense"):
+        assert KCI(gram=gram).fit(X).test(0, 1, [2]).flag == Flag.SINGULAR
+
+
+def test_whole_gram_matrices_are_refused_for_many_rows_and_cut_ranks(monkeypatch):
+    with pytest.raises(UnknownNameError, match="`gram`"):
+        KCI(gram="sparse")
+    with pytest.raises(DataError, match="`max_rank` is of factors"):
+        KCI(gram="dense", max_rank=10)
+    monkeypatch.setattr(_kci, "_FACTOR_BYTES", 8 * 100 * 100 - 1)
+    test = KCI(gram="dense").fit(curved(100, 1, 0))
+    with pytest.raises(DataError, match="a Gram matrix of 100 rows takes"):
+        test.test(0, 1)
