@@ -84,7 +84,8 @@ class FisherZ(CITest):
     kernel : {"array", "triton"}, default="array"
         How tests with up to three conditioning columns are computed: by array operations, or by one kernel
         in Triton (extra ``gpu``), for Torch tensors on CUDA. The two agree up to rounding. Which is faster on
-        your device is measured by ``benchmarks/independence/bench_gpu.py``.
+        your device is measured by ``benchmarks/independence/bench_gpu.py``. Tests on rows that lack values
+        are always computed by array operations, in double precision.
 
     Attributes
     ----------
