@@ -256,6 +256,49 @@ class RegressionDiscontinuity(BaseEstimator):  # type: ignore[misc]
         method = "RegressionDiscontinuity, effect at the cutoff"
         return EffectResult(self._effect, se, limits(middle, se, alpha), self._influence, n, method)
 
+    def binned_means(self, n_bins: int = 20) -> tuple[Array, Array]:
+        """Return means of the outcome in bins of equal width, on each side of the cutoff.
+
+        Parameters
+        ----------
+        n_bins : int, default=20
+            Bins on each side; those without rows are left out.
+
+        Returns
+        -------
+        tuple of array
+            Mean of the running variable and mean of the outcome, one value for each bin.
+        """
+        check_is_fitted(self)
+        if n_bins < 1:
+            raise DataError(f"`n_bins` must be at least 1, got {n_bins}")
+        found = []
+        for side in self._sides:
+            reach = float(np.abs(side.x).max())
+            place = np.minimum((np.abs(side.x) / reach * n_bins).astype(int), n_bins - 1)
+            counts = np.bincount(place, minlength=n_bins)
+            kept = counts > 0
+            sums = [np.bincount(place, column, n_bins)[kept] for column in (side.x, side.y[:, 0])]
+            found.append(np.array(sums) / counts[kept])
+        x, y = np.concatenate(found, axis=1)
+        order = np.argsort(x)
+        return self.cutoff + x[order], y[order]
+
+    def local_lines(self) -> tuple[Array, Array]:
+        """Return the ends of the two lines whose gap is the jump, within the bandwidth.
+
+        Returns
+        -------
+        tuple of array
+            Values of the running variable, of shape (2, 2), the left line first, and of the outcome on them.
+        """
+        check_is_fitted(self)
+        h = self.bandwidth_
+        ends = np.array([[-h, 0.0], [0.0, h]])
+        lines = [coefficient_weights(side.x, h, 1, self.kernel) @ side.y[:, 0] for side in self._sides]
+        heights = [line[0] + line[1] * end for line, end in zip(lines, ends, strict=True)]
+        return self.cutoff + ends, np.array(heights)
+
     def density_test(self, *, bandwidth: float | tuple[float, float] | None = None) -> DensityTest:
         """Return the test that the density of the running variable is the same on both sides of the cutoff.
 

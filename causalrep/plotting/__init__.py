@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from causalrep.plotting._designs import (
+    plot_event_study,
+    plot_regression_discontinuity,
+    plot_synthetic_control,
+)
 from causalrep.plotting._effects import plot_cate, plot_effects, plot_qini
 from causalrep.plotting._export import to_png, to_svg
 from causalrep.plotting._graph import plot_graph
@@ -20,11 +25,14 @@ __all__ = [
     "plot_counterfactual_contrast",
     "plot_counterfactual_grid",
     "plot_effects",
+    "plot_event_study",
     "plot_graph",
     "plot_losses",
     "plot_mechanism",
     "plot_qini",
+    "plot_regression_discontinuity",
     "plot_residuals",
+    "plot_synthetic_control",
     "to_png",
     "to_svg",
 ]
