@@ -131,6 +131,8 @@ class FisherZ(CITest):
         ):
             if value not in choices:
                 raise UnknownNameError(value, choices, what=f"`{what}`")
+        if (precision, kernel) == ("float32", "triton"):
+            raise DataError('kernel="triton" computes in double precision; it cannot be used with "float32"')
         self.missing, self.precision, self.kernel = missing, precision, kernel
         self._patterns: PatternMoments | None = None
         self._moments: Moments | None = None
@@ -157,6 +159,8 @@ class FisherZ(CITest):
             return self
         self._moments = self._patterns = None
         matrix, names = named_matrix(X)
+        if self.kernel == "triton":
+            refuse_unless_triton(matrix)
         n, d = matrix.shape
         if d == 0:
             raise DataError(f"`X` has 0 feature(s) (shape=({n}, 0)) while a minimum of 1 is required.")
@@ -192,7 +196,7 @@ class FisherZ(CITest):
         Raises
         ------
         DataError
-            For other columns than before, and values that are missing or infinite.
+            For other columns than before, values that are missing or infinite, and ``kernel="triton"``.
 
         Examples
         --------
@@ -208,6 +212,8 @@ class FisherZ(CITest):
         if self.missing != "raise":
             raise DataError('`partial_fit` needs whole rows; it cannot be used with missing="testwise"')
         found, names = named_matrix(X)
+        if self.kernel == "triton":
+            raise DataError('`partial_fit` adds up in main memory; it cannot be used with kernel="triton"')
         chunk = to_numpy(found).astype(np.float64)
         if self._moments is None:
             self._moments, self._chunk_names = Moments(chunk.shape[1]), names
@@ -322,8 +328,6 @@ class FisherZ(CITest):
         warn: bool = True,
     ) -> FisherZ:
         """Store R, whose columns are in canonical order, and the canonical place of each column."""
-        if self.kernel == "triton":
-            refuse_unless_triton(R)
         xp = namespace_of(R)
         self.names_ = tuple(names)
         self.n_samples_ = n

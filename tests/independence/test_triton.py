@@ -13,7 +13,7 @@ import torch
 
 from causalrep.independence import FisherZ
 from causalrep.independence._triton import MOST_GIVEN
-from causalrep.utils import DeviceError, MissingDependencyError, UnknownNameError
+from causalrep.utils import DataError, DeviceError, MissingDependencyError, UnknownNameError
 
 ROOT = Path(__file__).resolve().parents[2]
 HAS_TRITON = importlib.util.find_spec("triton") is not None
@@ -102,6 +102,13 @@ def test_searches_and_batches_by_the_kernel_answer_as_by_arrays(interpreted):
 def test_an_unknown_kernel_is_refused():
     with pytest.raises(UnknownNameError, match="`kernel`"):
         FisherZ(kernel="tritan")
+
+
+def test_what_the_kernel_does_not_do_is_refused():
+    with pytest.raises(DataError, match="computes in double precision"):
+        FisherZ(kernel="triton", precision="float32")
+    with pytest.raises(DataError, match="`partial_fit` adds up in main memory"):
+        FisherZ(kernel="triton").partial_fit(table())
 
 
 def test_the_kernel_takes_tensors_on_cuda_only():
