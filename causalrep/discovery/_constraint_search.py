@@ -124,7 +124,10 @@ class ConstraintSearch(BaseEstimator):  # type: ignore[misc]
         """Set the attributes that are about columns, in the order in which the user has them."""
         place = {name: k for k, name in enumerate(self._names)}
         back = np.array([place[name] for name in shown], dtype=np.int64)
-        self.pvalues_: NDArray[np.float64] = self._skeleton.pvalues[np.ix_(back, back)]
+        in_order = np.array_equal(back, np.arange(len(back)))
+        self.pvalues_: NDArray[np.float64] = (
+            self._skeleton.pvalues if in_order else self._skeleton.pvalues[np.ix_(back, back)]
+        )
         self.sepsets_ = _in_order(self._skeleton, np.argsort(back), shown)
         columns = self._columns or shown
         self.n_features_in_ = len(columns)
@@ -143,10 +146,12 @@ def checked_knowledge(knowledge: Knowledge | None) -> Knowledge | None:
 def _in_order(skeleton: Skeleton, place: Ints, names: tuple[Hashable, ...]) -> SeparatingSets:
     """Return the separating sets with variable k renumbered to ``place[k]``."""
     if np.array_equal(place, np.arange(len(names))):
-        return SeparatingSets(names, skeleton.pairs, skeleton.sets)
+        return SeparatingSets(names, skeleton.pairs, skeleton.sets, skeleton.apart)
     pairs = np.sort(place[skeleton.pairs], axis=1)
     sets = np.where(skeleton.sets >= 0, place[skeleton.sets], len(names))
     sets = np.sort(sets, axis=1)
     sets[sets == len(names)] = -1
     order = np.lexsort((pairs[:, 1], pairs[:, 0]))
-    return SeparatingSets(names, pairs[order], sets[order])
+    back = np.argsort(place)
+    apart = None if skeleton.apart is None else skeleton.apart[np.ix_(back, back)]
+    return SeparatingSets(names, pairs[order], sets[order], apart)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from causalrep.discovery._knowledge import Constraints
+from causalrep.discovery._search import Winners
 from causalrep.discovery._skeleton import Skeleton, collect
 
 __all__ = ["METHODS", "without_false_discoveries"]
@@ -44,11 +45,15 @@ def without_false_discoveries(
     bound = tested[rejected[-1]] if len(rejected) else -1.0
     adjacency = skeleton.adjacency & ~((skeleton.pvalues > bound) & ~constraints.always_adjacent)
     gone = skeleton.adjacency & ~adjacency
-    removed, seen = [], np.zeros_like(gone)
+    removed, seen = [Winners.none(0)], np.zeros_like(gone)
+    apart = np.zeros_like(gone) if skeleton.apart is None else skeleton.apart.copy()
     for winners in skeleton.left:
         best = gone[winners.i, winners.j] & ~seen[winners.i, winners.j]
         best &= winners.pvalue == skeleton.pvalues[winners.i, winners.j]
         seen[winners.i[best], winners.j[best]] = True
-        removed.append(winners.take(best))
+        if winners.sets.shape[1]:
+            removed.append(winners.take(best))
+        else:
+            apart[winners.i[best], winners.j[best]] = apart[winners.j[best], winners.i[best]] = True
     pairs, sets = collect(removed, skeleton)
-    return replace(skeleton, adjacency=adjacency, pairs=pairs, sets=sets)
+    return replace(skeleton, adjacency=adjacency, pairs=pairs, sets=sets, apart=apart)

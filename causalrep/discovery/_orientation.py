@@ -23,6 +23,8 @@ from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from causalrep.discovery._conflicts import Conflict
 from causalrep.discovery._evidence import Evidence
@@ -66,11 +68,8 @@ def find_evidence(
     n_tests, n_untestable : int
         Number of further tests.
     """
-    near = skeleton.adjacency.astype(np.float32)
-    common = near @ near > 0
-    i, j = skeleton.pairs.T
-    met = common[i, j]
-    recorded = Evidence.of_sets(skeleton.pairs[met], skeleton.sets[met], skeleton.pvalues[i, j][met])
+    common = _with_common_neighbours(skeleton.adjacency)
+    recorded = _recorded(skeleton, common)
     wanted = common & constraints.never_adjacent
     if rule != "standard":
         wanted[recorded.pairs[:, 0], recorded.pairs[:, 1]] = True
@@ -89,6 +88,25 @@ def find_evidence(
     separating = [part.take(part.pvalue > alpha) for part in found]
     n_tests, n_untestable = (sum(counts) for counts in zip(*(part[-2:] for part in found), strict=True))
     return _strongest(recorded, separating), n_tests, n_untestable
+
+
+def _with_common_neighbours(adjacency: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    near = csr_array(adjacency, dtype=np.int32)
+    common: NDArray[np.bool_] = np.zeros_like(adjacency)
+    common[(near @ near).nonzero()] = True
+    return common
+
+
+def _recorded(skeleton: Skeleton, wanted: NDArray[np.bool_]) -> Evidence:
+    """Return what the search for adjacencies recorded of the wanted pairs."""
+    met = wanted[skeleton.pairs[:, 0], skeleton.pairs[:, 1]]
+    sets = skeleton.sets[met]
+    apart = np.argwhere(np.triu(wanted & skeleton.apart)) if skeleton.apart is not None else met[:0, None]
+    pairs = np.concatenate([apart.reshape(-1, 2).astype(np.int64), skeleton.pairs[met]])
+    nothing = np.full((len(pairs) - len(sets), sets.shape[1]), -1, dtype=np.int64)
+    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+    pairs, sets = pairs[order], np.concatenate([nothing, sets])[order]
+    return Evidence.of_sets(pairs, sets, skeleton.pvalues[pairs[:, 0], pairs[:, 1]])
 
 
 def _strongest(recorded: Evidence, found: list[Winners]) -> Evidence:

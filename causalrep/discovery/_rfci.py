@@ -298,5 +298,6 @@ class _Rounds:
 
 def _sets_by_pair(skeleton: Skeleton) -> dict[tuple[int, int], set[int]]:
     """Return what separates the pairs (i, j), i < j."""
+    found: dict[tuple[int, int], set[int]] = {(i, j): set() for i, j in skeleton.unconditional.tolist()}
     rows = zip(skeleton.pairs.tolist(), skeleton.sets.tolist(), strict=True)
-    return {(pair[0], pair[1]): set(members) - {-1} for pair, members in rows}
+    return found | {(pair[0], pair[1]): set(members) - {-1} for pair, members in rows}

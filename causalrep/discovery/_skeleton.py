@@ -35,6 +35,8 @@ from causalrep.discovery._search import (
 )
 from causalrep.utils import progress_bar
 
+_PAIRS = 2**20  # pairs that are written out at once
+
 __all__ = ["Progress", "ProgressReport", "Skeleton", "collect", "find_skeleton", "prune"]
 
 
@@ -72,9 +74,9 @@ class Skeleton:
     pvalues : array of shape (d, d), float
         The largest p-value met for each pair; NaN where it was never tested.
     pairs : array of shape (m, 2), int
-        The pairs that were tested away, i < j, sorted.
+        The pairs that a set of other nodes separated, i < j, sorted.
     sets : array of shape (m, k), int
-        What separated them, padded with -1.
+        Those sets, padded with -1.
     kept : array of shape (r, 2), int
         The pairs that only knowledge kept adjacent, i < j, sorted.
     n_tests : tuple of int
@@ -83,6 +85,8 @@ class Skeleton:
         How many of all tests could not be made.
     left : tuple of Winners
         The weakest test of each pair that stayed, level by level; empty unless it was asked for.
+    apart : array of shape (d, d), bool, or None
+        The pairs that the empty set separated, symmetric: most of all where nodes are many. None for none.
     """
 
     adjacency: NDArray[np.bool_]
@@ -93,6 +97,14 @@ class Skeleton:
     n_tests: tuple[int, ...]
     n_untestable: int
     left: tuple[Winners, ...] = ()
+    apart: NDArray[np.bool_] | None = None
+
+    @property
+    def unconditional(self) -> Ints:
+        """The pairs that the empty set separated, i < j, sorted, array of shape (m, 2)."""
+        return (
+            np.argwhere(np.triu(self.apart)) if self.apart is not None else np.empty((0, 2), dtype=np.int64)
+        )
 
 
 def find_skeleton(
@@ -136,13 +148,26 @@ def find_skeleton(
         if level > test.test.max_cond:
             search.n_untestable += total
             break
-        questions = neighbourhood_questions(search.adjacency, search.adjacency, level, constraints.tier)
         with progress_bar(total, description=f"level {level}", enabled=progress is True, unit="test") as bar:
             advance = bar.update
             if callable(progress):
                 advance = _teller(progress, level, sum(n_tests), int(search.adjacency.sum()) // 2)
+            if level == 0:  # one block after the other: what stands in memory are matrices, no lists of pairs
+                blocks = _pairs(search.adjacency)
+                n_tests.append(sum(search.level(iter([block]), 0, advance) for block in blocks))
+                continue
+            questions = neighbourhood_questions(search.adjacency, search.adjacency, level, constraints.tier)
             n_tests.append(search.level(questions, level, advance))
     return search.skeleton(tuple(n_tests))
+
+
+def _pairs(adjacency: NDArray[np.bool_]) -> Iterator[Questions]:
+    """Yield the adjacent pairs without candidates; those that have been yielded may be removed meanwhile."""
+    d = len(adjacency)
+    step = max(1, _PAIRS // d)
+    for start in range(0, d, step):
+        i, j = np.nonzero(np.triu(adjacency[start : start + step], k=start + 1))
+        yield Questions(i + start, j, np.empty((len(i), 0), dtype=np.int64))
 
 
 def _teller(
@@ -200,8 +225,9 @@ class _Pruning:
         adjacency: NDArray[np.bool_],
         start: Skeleton | None = None,
     ) -> None:
-        self._test, self._alpha, self._constraints = test, alpha, constraints
+        self._test, self._alpha, self._always_adjacent = test, alpha, constraints.always_adjacent
         self.adjacency = adjacency
+        self._apart: NDArray[np.bool_] = np.zeros_like(adjacency)
         self.n_untestable = 0
         self._pvalues = np.full((test.d, test.d), np.nan)
         self._removed = [Winners.none(0)]
@@ -210,6 +236,8 @@ class _Pruning:
         self._before = start
         if start is not None:
             self.n_untestable, self._pvalues = start.n_untestable, start.pvalues.copy()
+            if start.apart is not None:
+                self._apart = start.apart.copy()
 
     def level(
         self, questions: Iterator[Questions], size: int, advance: Callable[[int], object] | None = None
@@ -223,10 +251,14 @@ class _Pruning:
         pvalues[found.i, found.j] = np.fmax(pvalues[found.i, found.j], found.pvalue)
         pvalues[found.j, found.i] = pvalues[found.i, found.j]
         apart = found.pvalue > self._alpha
-        gone = apart & ~self._constraints.always_adjacent[found.i, found.j]
+        gone = apart & ~self._always_adjacent[found.i, found.j]
         self.adjacency[found.i[gone], found.j[gone]] = False
         self.adjacency[found.j[gone], found.i[gone]] = False
-        self._removed.append(found.take(gone))
+        if found.sets.shape[1]:
+            self._removed.append(found.take(gone))
+        else:
+            self._apart[found.i[gone], found.j[gone]] = True
+            self._apart[found.j[gone], found.i[gone]] = True
         if self.keep_weakest:
             self._left.append(found.take(~gone))
         self.n_untestable += found.n_untestable
@@ -236,8 +268,17 @@ class _Pruning:
         """Return what is left and why."""
         pairs, sets = collect(self._removed, self._before)
         kept = np.argwhere(np.triu(self.adjacency & (self._pvalues > self._alpha)))
-        left = tuple(self._left)
-        return Skeleton(self.adjacency, self._pvalues, pairs, sets, kept, n_tests, self.n_untestable, left)
+        return Skeleton(
+            self.adjacency,
+            self._pvalues,
+            pairs,
+            sets,
+            kept,
+            n_tests,
+            self.n_untestable,
+            tuple(self._left),
+            self._apart,
+        )
 
 
 def _count(adjacency: NDArray[np.bool_], level: int, constraints: Constraints) -> int:
@@ -252,7 +293,7 @@ def _count(adjacency: NDArray[np.bool_], level: int, constraints: Constraints) -
 
 
 def collect(removed: list[Winners], before: Skeleton | None) -> tuple[Ints, Ints]:
-    """Return the removed pairs of all levels, sorted, and their sets padded to one width."""
+    """Return the pairs removed from level 1 on, sorted, and their sets padded to one width."""
     pairs = [np.stack([part.i, part.j], axis=1) for part in removed]
     sets = [part.sets for part in removed]
     if before is not None:
