@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from causalrep.datasets._circuit import circuit
+from causalrep.datasets._digits import digits
 from causalrep.datasets._flow import flow
 from causalrep.datasets._morphomnist import MorphoMNIST, load_morphomnist
 from causalrep.datasets._pendulum import pendulum
@@ -16,6 +17,7 @@ __all__ = [
     "Renderer",
     "World",
     "circuit",
+    "digits",
     "flow",
     "load_morphomnist",
     "pendulum",
@@ -24,5 +26,5 @@ __all__ = [
 
 #: Every world that draws its own pictures, by name; each takes ``size``, ``nuisance`` and ``pixel_noise``.
 WORLDS: Mapping[str, Callable[..., World]] = MappingProxyType(
-    {make.__name__: make for make in (pendulum, flow, circuit, sprites)}
+    {make.__name__: make for make in (pendulum, flow, circuit, digits, sprites)}
 )

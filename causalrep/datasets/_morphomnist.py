@@ -16,7 +16,7 @@ from causalrep.datasets._idx import read_idx
 from causalrep.datasets._strokes import measure_strokes
 from causalrep.datasets._world import IMAGE, World, as_image_tensor
 from causalrep.graphs import DAG
-from causalrep.scm import SCM, AdditiveNoise, Gamma, Invertible, Normal, Samples
+from causalrep.scm import SCM, AdditiveNoise, Gamma, Invertible, Mechanism, Normal, Samples
 from causalrep.utils import (
     DataError,
     ImpossibleEvidenceError,
@@ -30,7 +30,7 @@ from causalrep.utils import (
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MorphoMNIST", "load_morphomnist"]
+__all__ = ["MorphoMNIST", "load_morphomnist", "thickness_and_intensity"]
 
 _LABELS = ("thickness", "intensity")
 _PREFIX = {"train": "train", "test": "t10k"}
@@ -48,10 +48,7 @@ class MorphoWorld(World):
     def __init__(self) -> None:
         super().__init__(
             DAG([_LABELS], nodes=_LABELS),
-            {
-                "thickness": AdditiveNoise(0.5, Gamma(10.0, 5.0)),
-                "intensity": Invertible(_intensity, _intensity_noise, Normal(0.0, 1.0)),
-            },
+            thickness_and_intensity(),
         )
 
     def counterfactual(
@@ -295,6 +292,14 @@ def _labels_of(observed: Any) -> Any:
     if isinstance(observed, Samples):
         return Samples(kept, {name: noise for name, noise in observed.noise.items() if name in kept})
     return kept
+
+
+def thickness_and_intensity() -> dict[Hashable, Mechanism]:
+    """Return the mechanisms of the two labels."""
+    return {
+        "thickness": AdditiveNoise(0.5, Gamma(10.0, 5.0)),
+        "intensity": Invertible(_intensity, _intensity_noise, Normal(0.0, 1.0)),
+    }
 
 
 def _intensity(thickness: Any, noise: Any) -> Any:
