@@ -58,7 +58,8 @@ def gaussian_factor(U: Array, max_rank: int, share: float = 1e-6) -> tuple[Array
     while m < most and not complete:
         if m == rows.shape[0]:
             rows = xp.concat([rows, xp.zeros((min(m, most - m), n), dtype=xp.float64, device=where)])
-        p = int(xp.argmax(left))
+        # At first all rows are equally good, and the one in the middle is that for every order of the rows.
+        p = int(xp.argmax(left) if m else xp.argmin(half))
         column = xp.exp(xp.matmul(ends[p, :], along) - half[p])
         if m:
             column = column - xp.matmul(rows[:m, p], rows[:m, :])
