@@ -25,7 +25,7 @@ from causalrep.representation._interventions import (
 )
 from causalrep.representation._labels import do_values
 from causalrep.scm import SCM, Mechanism
-from causalrep.utils import RandomState, as_seed, frame_like, keyed_torch_generator
+from causalrep.utils import RandomState, as_seed, frame_like, keyed_seed, keyed_torch_generator
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -205,7 +205,9 @@ class QuestionsMixin:
         draws = None
         if n_draws is not None:
             seed = as_seed(random_state)
-            states = (self.abduct(images, random_state=seed + draw) for draw in range(n_draws))
+            states = (
+                self.abduct(images, random_state=keyed_seed(seed, "draw", draw)) for draw in range(n_draws)
+            )
             answers = [self._predict(state, do, shift, guidance)[1] for state in states]
             draws = Draws(torch.stack(answers) if isinstance(drawn, Tensor) else np.stack(answers))
         return CounterfactualResult(
@@ -353,7 +355,7 @@ class QuestionsMixin:
             exogenous = network.layer.inverse(moved)
             slots = network.layer(exogenous)
             parents = {node: slots[:, i] for i, node in enumerate(nodes)}
-            noise = self._drawn_image_noise(image, parents, x, normal, as_seed(seed + number))
+            noise = self._drawn_image_noise(image, parents, x, normal, keyed_seed(seed, "image", number))
         every: dict[Hashable, Any] = {node: exogenous[:, i] for i, node in enumerate(nodes)}
         return Abducted(slots, {**every, "image": noise}, x, _keep)
 

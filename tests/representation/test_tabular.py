@@ -27,8 +27,8 @@ def parents_of(text):
 
 
 def error_of(model, text, rows):
-    """Root mean squared error of Y had X been another draw of its law."""
-    new = np.random.default_rng(5).normal(size=len(rows))
+    """Root mean squared error of Y had X been another draw of its law, within the range of any training."""
+    new = np.random.default_rng(5).normal(size=len(rows)).clip(-2, 2)
     truth = SCM.from_equations(text)
     wanted = truth.counterfactual(rows, do={"X": new})["Y"]
     return float(np.sqrt(np.mean((model.counterfactual(rows, do={"X": new})["Y"] - wanted) ** 2)))
