@@ -28,6 +28,7 @@ from causalrep.estimators._overlap import Balance, Overlap, OverlapWarning
 from causalrep.estimators._plug_in import PlugIn
 from causalrep.estimators._policy_tree import PolicyTree
 from causalrep.estimators._policy_value import policy_value
+from causalrep.estimators._proximal import ProximalTwoStage
 from causalrep.estimators._rdd import RegressionDiscontinuity
 from causalrep.estimators._refutation import Refutation
 from causalrep.estimators._refute import refute
@@ -104,4 +105,5 @@ __all__ = [
     "share_nuisances",
     "toc_curve",
     "uplift_curve",
+    "ProximalTwoStage",
 ]

@@ -26,7 +26,16 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
-ROLES = ("treatment", "instrument", "mediator", "time", "unit", "cluster")
+ROLES = (
+    "treatment",
+    "instrument",
+    "mediator",
+    "time",
+    "unit",
+    "cluster",
+    "treatment_proxy",
+    "outcome_proxy",
+)
 
 _MOST_INTEGERS = 20
 _FEWEST_ROWS = 10

@@ -31,6 +31,7 @@ _ZERO = ("placebo_treatment", "dummy_outcome", *_CONTROLS)
 _MODELLED = ("dummy_outcome", "unobserved_common_cause")
 _KEEP_SAMPLE = ("random_common_cause", "unobserved_common_cause", "dummy_outcome")
 _OWN_TREATMENT = ("placebo_treatment", "negative_control_exposure", "unobserved_common_cause")
+_BY_ROWS = {"time", "unit", "treatment_proxy", "outcome_proxy"}  # roles that no refuter can alter or pass on
 REFUTERS = (*ALTERATIONS, *_CONTROLS, "graph")
 
 
@@ -196,7 +197,7 @@ def _read(
     """Return the rows by role, and the estimator without columns that have one."""
     if not isinstance(estimator, EffectEstimator):
         raise DataError(f"`estimator` must be an estimator of effects, got {type(estimator).__name__}")
-    if "treatment" not in estimator._uses or {"time", "unit"} & set(estimator._needs):
+    if "treatment" not in estimator._uses or not _BY_ROWS.isdisjoint(estimator._needs):
         raise DataError(f"there are no refuters for {type(estimator).__name__}; they alter rows one by one")
     bare = clone(estimator)
     named = bare._named_roles(given, needs=bare._needs)
