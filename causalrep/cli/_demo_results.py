@@ -15,7 +15,7 @@ from causalrep.cli._report import Figure, Page, render_page
 from causalrep.utils import atomic_path, write_text
 
 if TYPE_CHECKING:
-    from causalrep.graphs import DAG, PDAG
+    from causalrep.graphs import DAG, PAG, PDAG
     from causalrep.metrics import CounterfactualReport
 
 __all__ = ["OURS", "DemoResults", "Discovery", "Plan"]
@@ -42,7 +42,7 @@ class Discovery:
     ----------
     test : str
         What the test is called.
-    graph : PDAG
+    graph : PDAG or PAG
         What was found.
     distance : int
         Structural Hamming distance from what observation can tell of the true graph.
@@ -53,7 +53,7 @@ class Discovery:
     """
 
     test: str
-    graph: PDAG
+    graph: PDAG | PAG
     distance: int
     verdict: str
     dag: DAG | None
