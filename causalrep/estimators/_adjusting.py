@@ -112,7 +112,14 @@ class AdjustingEstimator(EffectEstimator):
 
     def _read_overlap(self, sample: Sample) -> None:
         parts = [
-            overlap_of(rep["propensity"].values, sample.t, sample.W, sample.weight, self.min_propensity)
+            overlap_of(
+                rep["propensity"].values,
+                sample.t,
+                sample.W,
+                sample.weight,
+                self.min_propensity,
+                sample.names,
+            )
             for rep in self._repetitions
         ]
         self._propensities = [e for e, _ in parts]

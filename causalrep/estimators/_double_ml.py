@@ -209,7 +209,9 @@ class DoubleML(AdjustingEstimator):
     def _read_instrument_overlap(self, sample: Sample) -> None:
         z = np.asarray(self._probe)
         parts = [
-            overlap_of(rep["propensity"].values, z, sample.W, sample.weight, self.min_propensity)
+            overlap_of(
+                rep["propensity"].values, z, sample.W, sample.weight, self.min_propensity, sample.names
+            )
             for rep in self._repetitions
         ]
         self._propensities = [e for e, _ in parts]

@@ -17,6 +17,7 @@ from causalrep.plotting._mechanisms import (
     plot_mechanism,
     plot_residuals,
 )
+from causalrep.plotting._overlap import plot_balance, plot_overlap
 
 __all__ = [
     "counterfactual_panels",
@@ -35,4 +36,6 @@ __all__ = [
     "plot_synthetic_control",
     "to_png",
     "to_svg",
+    "plot_balance",
+    "plot_overlap",
 ]
