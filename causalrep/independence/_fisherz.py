@@ -56,7 +56,7 @@ from causalrep.independence._partial_correlation import (
     sorted_columns,
 )
 from causalrep.independence._single_precision import SinglePrecision
-from causalrep.independence._triton import MOST_GIVEN, refuse_unless_triton, triton_kernel
+from causalrep.independence._triton import MOST_GIVEN, kernel_correlations, refuse_unless_triton
 from causalrep.utils import DataError, UnknownNameError
 
 __all__ = ["FisherZ"]
@@ -83,9 +83,9 @@ class FisherZ(CITest):
         so that graphs, separating sets and p-values are the same to the last bit.
     kernel : {"array", "triton"}, default="array"
         How tests with up to three conditioning columns are computed: by array operations, or by one kernel
-        in Triton (extra ``gpu``), for Torch tensors on CUDA. The two agree up to rounding. Which is faster on
-        your device is measured by ``benchmarks/independence/bench_gpu.py``. Tests on rows that lack values
-        are always computed by array operations, in double precision.
+        in Triton (extra ``gpu``), for arrays of Torch and CuPy on CUDA. The two agree up to rounding. Which is
+        faster on your device is measured by ``benchmarks/independence/bench_gpu.py``. Tests on rows that lack
+        values are always computed by array operations, in double precision.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ class FisherZ(CITest):
     DataError
         In `fit`: for missing, infinite or complex values, constant columns, text, fewer than four rows.
     DeviceError
-        In `fit`: for ``kernel="triton"`` and data that are not Torch tensors on CUDA.
+        In `fit`: for ``kernel="triton"`` and data that are not arrays of Torch or CuPy on CUDA.
     UnknownNameError
         For a choice that does not exist.
 
@@ -294,7 +294,7 @@ class FisherZ(CITest):
         if self._single is not None and S:
             return self._single.strength(i, j, S)
         if self.kernel == "triton" and len(S) <= MOST_GIVEN:
-            return triton_kernel().partial_correlations(self._anchor, self._d, i, j, S, squared=True)
+            return kernel_correlations(self._anchor, self._d, i, j, S, squared=True)
         return residuals(self._anchor, self._d, i, j, S).strength(len(S))
 
     def _evaluate(self, i: Array, j: Array, S: tuple[Array, ...]) -> CITestBatch:
@@ -310,7 +310,7 @@ class FisherZ(CITest):
             return _GaussianBatch(nothing, nothing, all_dof, flag)
         i, j, given = self._in_order(i, j, sorted_columns(S) if k > 2 and self._rank is None else S)
         if self.kernel == "triton" and k <= MOST_GIVEN:
-            r = triton_kernel().partial_correlations(self._anchor, self._d, i, j, given, squared=False)
+            r = kernel_correlations(self._anchor, self._d, i, j, given, squared=False)
         else:
             r = residuals(self._anchor, self._d, i, j, given).correlation(k)
         flag = xp.astype(xp.isnan(r), xp.int8) * int(Flag.SINGULAR)

@@ -1,4 +1,4 @@
-"""The levels of Fisher's z-test up to three conditioning columns as one device kernel, for Torch tensors.
+"""The levels of Fisher's z-test up to three conditioning columns as one device kernel.
 
 The array form in `_partial_correlation` writes every intermediate number to memory: some ten passes for no
 condition, sixty for three. Here each test is one lane, which reads its positions and correlations, keeps the
