@@ -83,9 +83,9 @@ class FisherZ(CITest):
         so that graphs, separating sets and p-values are the same to the last bit.
     kernel : {"array", "triton"}, default="array"
         How tests with up to three conditioning columns are computed: by array operations, or by one kernel
-        in Triton (extra ``gpu``), for arrays of Torch and CuPy on CUDA. The two agree up to rounding. Which is
-        faster on your device is measured by ``benchmarks/independence/bench_gpu.py``. Tests on rows that lack
-        values are always computed by array operations, in double precision.
+        in Triton (extra ``gpu``), for arrays of Torch and CuPy on CUDA. The two agree up to rounding. Which
+        is faster on your device is measured by ``benchmarks/independence/bench_gpu.py``. Tests on rows that
+        lack values are always computed by array operations, in double precision.
 
     Attributes
     ----------
