@@ -24,6 +24,7 @@ from causalrep.estimators._matching import Matching
 from causalrep.estimators._mediation import Mediation
 from causalrep.estimators._metalearners import DRLearner, RLearner, SLearner, TLearner, XLearner
 from causalrep.estimators._msm import MarginalStructuralModel
+from causalrep.estimators._neural import CFRNet, DragonNet, TARNet
 from causalrep.estimators._overlap import Balance, Overlap, OverlapWarning
 from causalrep.estimators._plug_in import PlugIn
 from causalrep.estimators._policy_tree import PolicyTree
@@ -52,6 +53,7 @@ __all__ = [
     "LTMLE",
     "TMLE",
     "Balance",
+    "CFRNet",
     "CausalForest",
     "CrossFitWarning",
     "DRLearner",
@@ -61,6 +63,7 @@ __all__ = [
     "DoseResponse",
     "DoseWarning",
     "DoubleML",
+    "DragonNet",
     "EffectReport",
     "EffectResult",
     "EffectSet",
@@ -91,6 +94,7 @@ __all__ = [
     "StableWeights",
     "SyntheticControl",
     "SyntheticDiD",
+    "TARNet",
     "TLearner",
     "TwoStageLeastSquares",
     "WeakInstrumentTest",

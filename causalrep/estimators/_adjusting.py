@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier
 
 from causalrep.estimators._base import EffectEstimator
-from causalrep.estimators._crossfit import Nuisance, Predicted, cross_fit, make_splits
+from causalrep.estimators._crossfit import Nuisance, Predicted, Split, cross_fit, make_splits
 from causalrep.estimators._data import Sample, Treatment
 from causalrep.estimators._learners import classifier, regressor
 from causalrep.estimators._overlap import Overlap, overlap_of
@@ -78,17 +79,20 @@ class AdjustingEstimator(EffectEstimator):
             seed=self._seed,
             time=sample.time,
         )
-        self._repetitions = cross_fit(
-            self._arm_nuisances(sample) if treatment.is_binary else self._dose_nuisances(sample),
+        self._repetitions = self._cross_fitted(sample, splits)
+        self._splits = splits
+        if treatment.is_binary:
+            self._read_overlap(sample)
+
+    def _cross_fitted(self, sample: Sample, splits: Sequence[Sequence[Split]]) -> list[dict[str, Predicted]]:
+        return cross_fit(
+            self._arm_nuisances(sample) if self._is_binary else self._dose_nuisances(sample),
             sample.W,
             splits,
             weight=sample.fit_weight,
             n_jobs=self.n_jobs,
             seed=self._seed,
         )
-        self._splits = splits
-        if treatment.is_binary:
-            self._read_overlap(sample)
 
     def _arm_nuisances(self, sample: Sample) -> dict[str, Nuisance]:
         outcome = regressor(self.outcome_model, sample.W)

@@ -233,8 +233,9 @@ class RLearner(XLearner):
         Name or position of the column of X that holds the treatment.
     outcome_model, propensity_model : {"auto", "linear"} or estimator, default="auto"
         Nuisance models, see `AIPW`.
-    final_model : {"linear"} or regressor, default="linear"
-        Regressor of the ratio of residuals, which must take sample weights; ``"linear"`` is least squares.
+    final_model : {"linear", "auto"} or regressor, default="linear"
+        Regressor of the ratio of residuals, which must take sample weights; ``"linear"`` is least squares, and
+        ``"auto"`` the default of `outcome_model`.
     cv : int, splitter or iterable of (train, test), default=5
         Folds.
     n_rep : int, default=1
@@ -296,27 +297,28 @@ class RLearner(XLearner):
 
     def _fit(self, sample: Sample, treatment: Treatment, roles: dict[str, NDArray[Any]]) -> None:
         AdjustingEstimator._fit(self, sample, treatment, roles)
-        if not isinstance(self.final_model, str):
+        if not self._final_is_linear():
             score = self._scores(self._final_estimand if self._is_binary else "ate")[0]
             kept = score.denominator > 1e-12  # a row without a residual of the treatment says nothing
             weight = (
                 score.denominator if sample.fit_weight is None else score.denominator * sample.fit_weight
             )[kept]
             self.final_model_ = fit_model(
-                self.final_model,
+                regressor(self.final_model, sample.W),
                 _with_columns(sample.W)[kept],
                 score.numerator[kept] / score.denominator[kept],
                 None if np.ptp(weight) == 0 else weight,
                 keyed_seed(self._seed, "final"),
             )
-        else:
-            regressor(self.final_model, sample.W)
+
+    def _final_is_linear(self) -> bool:
+        return isinstance(self.final_model, str) and self.final_model == "linear"
 
     def _projected(self, features: Array) -> Projection:
         return self._projected_by(self._final_estimand if self._is_binary else "ate", features)
 
     def _predict(self, W: Array) -> Array:
-        if isinstance(self.final_model, str):
+        if self._final_is_linear():
             return AdjustingEstimator._predict(self, W)
         return predict_model(self.final_model_, _with_columns(W))
 
@@ -332,8 +334,8 @@ class DRLearner(RLearner):
         Name or position of the column of X that holds the treatment.
     outcome_model, propensity_model : {"auto", "linear"} or estimator, default="auto"
         Nuisance models, see `AIPW`.
-    final_model : {"linear"} or regressor, default="linear"
-        Regressor of the score; ``"linear"`` is least squares.
+    final_model : {"linear", "auto"} or regressor, default="linear"
+        Regressor of the score; ``"linear"`` is least squares, ``"auto"`` the default of `outcome_model`.
     cv : int, splitter or iterable of (train, test), default=5
         Folds.
     n_rep : int, default=1
