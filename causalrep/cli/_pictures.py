@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from causalrep.datasets._image_files import picture_files, read_pictures
 from causalrep.utils import DataError, atomic_path, optional_import
 
 __all__ = ["png_bytes", "read_images", "write_png"]
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
 def read_images(path: Path, *, channels: int | None = None) -> tuple[list[str], NDArray[np.float32]]:
@@ -41,25 +40,8 @@ def read_images(path: Path, *, channels: int | None = None) -> tuple[list[str], 
     """
     if path.suffix == ".npy":
         return _read_array(path)
-    files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
-    if not files:
-        raise DataError(f"{path} holds no pictures; expected files ending in {', '.join(SUFFIXES)}")
-    pillow = optional_import("PIL.Image", extra="images", purpose="reading pictures")
-    pictures = []
-    for file in files:
-        try:
-            with pillow.open(file) as picture:
-                grey = picture.mode in ("1", "L") if channels is None else channels == 1
-                pictures.append(np.atleast_3d(np.asarray(picture.convert("L" if grey else "RGB"))))
-        except pillow.UnidentifiedImageError as error:
-            raise DataError(f"{file} is not a picture that can be read") from error
-    for file, picture in zip(files, pictures, strict=True):
-        if picture.shape != pictures[0].shape:
-            raise DataError(
-                "all pictures must have the same size and number of channels (H, W, C): "
-                f"{files[0].name} has {pictures[0].shape}, {file.name} has {picture.shape}"
-            )
-    images = np.stack(pictures).transpose(0, 3, 1, 2)
+    files = picture_files(path) if path.is_dir() else [path]
+    images = read_pictures(files, channels=channels)
     return [file.name for file in files], (images / np.float32(255)).astype(np.float32)
 
 
