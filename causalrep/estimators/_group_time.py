@@ -12,10 +12,11 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from causalrep.estimators._aipw import AIPW
-from causalrep.estimators._data import read_outcome, read_table
+from causalrep.estimators._data import codes, read_outcome
 from causalrep.estimators._did_improved import METHODS, improved_score
 from causalrep.estimators._panel import balanced
 from causalrep.estimators._result import EffectResult, limits, standard_error
+from causalrep.estimators._roles import read_roles
 from causalrep.utils import DataError, RandomState, UnknownNameError, as_generator
 
 __all__ = ["GroupTimeDiD", "weighted_by_size"]
@@ -110,7 +111,7 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
         self.cv = cv
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any) -> GroupTimeDiD:
+    def fit(self, X: Any, y: Any, *, time: Any = None, unit: Any = None, cluster: Any = None) -> GroupTimeDiD:
         """Estimate all effects by group and period.
 
         Parameters
@@ -119,6 +120,10 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
             Group, time, unit and covariates, which are taken from the period before.
         y : array of shape (n_rows,)
             Outcome.
+        time, unit : array of shape (n_rows,), default=None
+            Period and unit, where the constructor does not name their columns.
+        cluster : array of shape (n_rows,), default=None
+            Units of one cluster may depend on each other: standard errors and bands allow for it.
 
         Returns
         -------
@@ -129,11 +134,8 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
             raise UnknownNameError(self.control, ("never", "not_yet"), what="`control`")
         if self.method not in METHODS:
             raise UnknownNameError(self.method, METHODS, what="`method`")
-        named = {"group": self.group, "time": self.time, "unit": self.unit}
-        missing = [role for role, column in named.items() if column is None]
-        if missing:
-            raise DataError(f"`{missing[0]}` is missing: name its column, GroupTimeDiD({missing[0]}='name')")
-        W, _, roles = read_table(self, X, named, reset=True, allow_nan=False)
+        given = {"group": None, "time": time, "unit": unit, "cluster": cluster}
+        W, _, roles, _ = read_roles(self, X, given, optional=("cluster",))
         self._read_panel(W, read_outcome(self, y, len(W)), roles)
         self._cells = [(g, t) for g in self.groups_ for t in self.periods_[1:]]
         solved = [self._effect(g, t) for g, t in self._cells]
@@ -151,11 +153,17 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
         if (starts != starts[:, :1]).any():
             raise DataError("`group`, the first treated period, must be the same in all rows of a unit")
         self._start = starts[:, 0]
+        self._cluster: NDArray[np.intp] | None = None
         kept = self._start > self.periods_[0]  # units treated from the first period on have no change to show
         self._y = y[order].reshape(n, n_periods)[kept]
         self._W = W[order].reshape(n, n_periods, -1)[kept]
         self._start = self._start[kept]
         self.n_units_ = int(kept.sum())
+        if "cluster" in roles:
+            clusters = np.unique(roles["cluster"].astype(str), return_inverse=True)[1][order].reshape(n, -1)
+            if (clusters != clusters[:, :1]).any():
+                raise DataError("`cluster` must be the same in all rows of a unit")
+            self._cluster = codes(clusters[kept, 0], self.n_units_, "cluster")
         found = np.unique(self._start)
         self.groups_ = found[found <= self.periods_[-1]]
         if not len(self.groups_):
@@ -298,7 +306,9 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
         if not before:
             raise DataError("there are no two periods before any start; trends cannot be compared")
         estimates, influence = self._estimates[before], self._influence[:, before]
-        covariance = np.cov(influence, rowvar=False).reshape(len(before), -1) / len(influence)
+        sums = self._summed(influence)
+        scale = len(sums) / len(influence) ** 2
+        covariance = np.cov(sums, rowvar=False).reshape(len(before), -1) * scale
         rank = int(np.linalg.matrix_rank(covariance))
         return float(stats.chi2.sf(estimates @ np.linalg.pinv(covariance) @ estimates, rank))
 
@@ -313,7 +323,7 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
     ) -> EffectResult:
         if not 0 < alpha < 1:
             raise DataError(f"`alpha` must be in (0, 1), got {alpha}")
-        se = standard_error(influence)
+        se = standard_error(influence, self._cluster)
         level = alpha
         if simultaneous:
             level = 2 * float(stats.norm.sf(self._supremum(influence, alpha)))
@@ -327,8 +337,17 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
             estimates, se, limits(estimates, se, level), influence, len(influence), method, (), names
         )
 
+    def _summed(self, influence: Array) -> Array:
+        """Return influences added up in clusters, or as they are."""
+        if self._cluster is None:
+            return influence
+        sums = np.zeros((int(self._cluster.max()) + 1, *influence.shape[1:]))
+        np.add.at(sums, self._cluster, influence)
+        return sums
+
     def _supremum(self, influence: Array, alpha: float, n_draws: int = 999) -> float:
         """Return the quantile of the largest t statistic, by Gaussian multipliers of the rows."""
+        influence = self._summed(influence)  # all units of a cluster have the same multiplier
         scaled = influence / influence.std(axis=0, ddof=1) / np.sqrt(len(influence))
         draws = as_generator(0 if self.random_state is None else self.random_state).normal(
             size=(n_draws, len(influence))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
-from causalrep.estimators._data import read_outcome, read_table, read_treatment
+from causalrep.estimators._data import read_outcome, read_treatment
 from causalrep.estimators._density import DensityTest, density_jump
 from causalrep.estimators._local_polynomial import (
     Side,
@@ -19,6 +19,7 @@ from causalrep.estimators._local_polynomial import (
     neighbour_residuals,
 )
 from causalrep.estimators._result import EffectResult, limits
+from causalrep.estimators._roles import read_roles
 from causalrep.utils import DataError, UnknownNameError
 
 __all__ = ["RegressionDiscontinuity"]
@@ -121,7 +122,7 @@ class RegressionDiscontinuity(BaseEstimator):  # type: ignore[misc]
         self.donut = donut
         self.bias_correction = bias_correction
 
-    def fit(self, X: Any, y: Any) -> RegressionDiscontinuity:
+    def fit(self, X: Any, y: Any, *, treatment: Any = None) -> RegressionDiscontinuity:
         """Choose the bandwidths and estimate the jump.
 
         Parameters
@@ -131,6 +132,8 @@ class RegressionDiscontinuity(BaseEstimator):  # type: ignore[misc]
             `covariate_continuity` alone.
         y : array of shape (n_samples,)
             Outcome.
+        treatment : array of shape (n_samples,), default=None
+            The treatment taken in a fuzzy design, where the constructor does not name its column.
 
         Returns
         -------
@@ -147,8 +150,8 @@ class RegressionDiscontinuity(BaseEstimator):  # type: ignore[misc]
                 raise DataError(f"`{name}` must be above 0, got {value}")
         if not self.donut >= 0:
             raise DataError(f"`donut` must be at least 0, got {self.donut}")
-        named = {"running": self.running} | ({} if self.treatment is None else {"treatment": self.treatment})
-        W, names, roles = read_table(self, X, named, reset=True, allow_nan=False)
+        given = {"running": None, "treatment": treatment}
+        W, names, roles, _ = read_roles(self, X, given, optional=("treatment",))
         outcome = read_outcome(self, y, len(W))
         self.covariate_names_in_ = np.array(names, dtype=object)
         x = np.asarray(roles["running"], dtype=np.float64) - self.cutoff
@@ -156,7 +159,9 @@ class RegressionDiscontinuity(BaseEstimator):  # type: ignore[misc]
             raise DataError("`running` contains NaN or infinity")
         columns = [outcome]
         if "treatment" in roles:
-            taken = read_treatment(roles["treatment"], len(x), outcome, "any", by_keyword=False)
+            taken = read_treatment(
+                roles["treatment"], len(x), outcome, "any", by_keyword=treatment is not None
+            )
             columns.append(taken.values)
         self._seen = x
         kept = np.abs(x) >= self.donut

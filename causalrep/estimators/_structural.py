@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from causalrep.estimators._data import read_outcome, read_table, read_treatment
+from causalrep.estimators._roles import read_roles
 from causalrep.utils import DataError, as_seed
 
 __all__ = ["StructuralEstimator", "gaussian_kernel", "median_distances"]
@@ -48,17 +49,8 @@ class StructuralEstimator(BaseEstimator, ABC):  # type: ignore[misc]
             The estimator itself.
         """
         given = {"treatment": treatment, "instrument": instrument}
-        named = {role: getattr(self, role) for role in given if getattr(self, role) is not None}
-        for role, values in given.items():
-            if (values is None) == (role not in named):
-                fault = "is missing" if values is None else "is given twice"
-                raise DataError(
-                    f"`{role}` {fault}: name its column, {type(self).__name__}({role}='name'), or pass its "
-                    f"values, fit(X, y, {role}=values)"
-                )
-        W, names, roles = read_table(self, X, named, reset=True, allow_nan=False)
+        W, names, roles, named = read_roles(self, X, given)
         outcome = read_outcome(self, y, len(W))
-        roles |= {role: np.asarray(values) for role, values in given.items() if values is not None}
         by_keyword = treatment is not None
         arms = read_treatment(roles["treatment"], len(W), outcome, "any", by_keyword=by_keyword)
         Z = _instruments(roles["instrument"], len(W))

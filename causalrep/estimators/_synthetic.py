@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from causalrep.estimators._data import read_outcome, read_table, read_treatment
+from causalrep.estimators._data import read_outcome, read_treatment
 from causalrep.estimators._panel import Block, balanced, block_of
 from causalrep.estimators._result import EffectResult, limits, standard_error
+from causalrep.estimators._roles import read_roles
 from causalrep.utils import DataError, as_seed, keyed_generator
 
 __all__ = ["PlaceboTest", "Solved", "SyntheticEstimator"]
@@ -86,17 +87,8 @@ class SyntheticEstimator(BaseEstimator, ABC):  # type: ignore[misc]
             The estimator itself.
         """
         given = {"treatment": treatment, "time": time, "unit": unit}
-        named = {role: getattr(self, role) for role in given if getattr(self, role) is not None}
-        for role, values in given.items():
-            if (values is None) == (role not in named):
-                fault = "is missing" if values is None else "is given twice"
-                raise DataError(
-                    f"`{role}` {fault}: name its column, {type(self).__name__}({role}='name'), or pass its "
-                    f"values, fit(X, y, {role}=values)"
-                )
-        W, names, roles = read_table(self, X, named, reset=True, allow_nan=True)
+        W, names, roles, _ = read_roles(self, X, given, allow_nan=True)
         outcome = read_outcome(self, y, len(W))
-        roles |= {role: np.asarray(values) for role, values in given.items() if values is not None}
         arms = read_treatment(roles["treatment"], len(W), outcome, "binary", by_keyword=treatment is not None)
         units, self.periods_, order = balanced(roles["unit"], roles["time"], len(W))
         shape = len(units), len(self.periods_)

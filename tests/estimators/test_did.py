@@ -240,6 +240,25 @@ def test_simultaneous_bands_are_wider_and_trends_before_are_tested():
     assert GroupTimeDiD("group", "time", "unit").fit(X, bent).pretrend_test() < 1e-6
 
 
+def test_periods_and_units_may_be_arrays_and_clusters_widen():
+    X, y = staggered(6, 200)
+    est = GroupTimeDiD("group", random_state=0).fit(X[["group"]], y, time=X["time"], unit=X["unit"])
+    named = GroupTimeDiD("group", "time", "unit", random_state=0).fit(X, y)
+    np.testing.assert_allclose(est.att_gt().estimate, named.att_gt().estimate)
+    both = pd.concat([X, X.assign(unit=X["unit"] + 200)])
+    twice = np.concatenate([y, y])
+    pairs = GroupTimeDiD("group", "time", "unit", random_state=0)
+    pairs.fit(both, twice, cluster=both["unit"] % 200)
+    np.testing.assert_allclose(pairs.att_gt().se, named.att_gt().se, rtol=0.01)
+    bands = [np.ptp(e.att_gt(simultaneous=True).ci, axis=1) / e.att_gt().se for e in (pairs, named)]
+    np.testing.assert_allclose(bands[0], bands[1], rtol=0.05)
+    assert pairs.pretrend_test() == pytest.approx(named.pretrend_test(), abs=0.01)
+    with pytest.raises(ValueError, match="`time` is given twice"):
+        named.fit(X, y, time=X["time"])
+    with pytest.raises(ValueError, match="`cluster` must be the same"):
+        pairs.fit(X, y, cluster=X["time"])
+
+
 @pytest.mark.parametrize(
     ("change", "match"),
     [

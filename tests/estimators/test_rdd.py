@@ -74,6 +74,8 @@ def test_a_fuzzy_design_divides_by_the_jump_of_the_treatment():
     jumps = [sharp.fit(x[:, None], v).ate().estimate for v in (y, t)]
     assert fuzzy.estimate == pytest.approx(jumps[0] / jumps[1])
     assert result.ci[0] < 2 < result.ci[1]
+    by_keyword = RegressionDiscontinuity(0).fit(x[:, None], y, treatment=t).ate()
+    assert by_keyword.estimate == pytest.approx(result.estimate)
 
 
 def test_a_donut_leaves_out_the_rows_next_to_the_cutoff():
