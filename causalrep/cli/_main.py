@@ -66,6 +66,10 @@ def _run(options: argparse.Namespace) -> None:
         from causalrep.cli._train import run_train
 
         run_train(options.config, out=options.out, device=options.device)
+    elif options.command == "explore":
+        from causalrep.cli._explore import run_explore
+
+        run_explore(options.model, options.images, port=options.port, device=options.device)
     elif options.command == "benchmark":
         from causalrep.cli._benchmark import run_benchmark
 
@@ -133,6 +137,15 @@ def _parser() -> argparse.ArgumentParser:
     benchmark.add_argument("config", type=Path, help="TOML file; its keys are in the user guide")
     benchmark.add_argument("--out", type=Path, help="folder of the results (default: what the file says)")
 
+    explore = commands.add_parser(
+        "explore",
+        help="move sliders and see what the model answers",
+        description="Serve a page on this machine with a slider for every node of a trained model.",
+    )
+    explore.add_argument("model", type=Path, help="folder of a trained model")
+    explore.add_argument("--images", type=Path, help="folder of pictures, one picture, or a .npy file")
+    explore.add_argument("--port", type=int, default=0, help="of the page (default: a free one)")
+
     answer = commands.add_parser(
         "counterfactual",
         help="ask a trained model what images would have been",
@@ -146,7 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     answer.add_argument("--out", type=Path, required=True, help="new folder for pictures and labels.csv")
 
     _add_tables(commands)
-    for command in (demo, train, benchmark, answer):
+    for command in (demo, train, benchmark, explore, answer):
         command.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
     return parser
 
