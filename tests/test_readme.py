@@ -2,7 +2,7 @@
 
 import pytest
 
-TITLES = ["graph", "identification", "discovery", "scm", "learned scm", "images"]
+TITLES = ["graph", "identification", "discovery", "scm", "learned scm", "effect", "images"]
 
 
 def lines_of_code(block):
@@ -14,7 +14,7 @@ def test_the_quick_starts_have_at_most_five_lines(readme_blocks):
     assert max(len(lines_of_code(block)) for block in readme_blocks) <= 5
 
 
-@pytest.mark.parametrize("number", range(5), ids=TITLES[:5])
+@pytest.mark.parametrize("number", range(6), ids=TITLES[:6])
 def test_quick_start_runs(number, readme_blocks, capsys):
     exec(compile(readme_blocks[number], f"README.md[{number}]", "exec"), {})
     assert capsys.readouterr().out.strip()
@@ -22,5 +22,5 @@ def test_quick_start_runs(number, readme_blocks, capsys):
 
 @pytest.mark.slow
 def test_image_quick_start_runs_when_small(small_image_block, capsys):
-    exec(compile(small_image_block, "README.md[5]", "exec"), {})
+    exec(compile(small_image_block, "README.md[6]", "exec"), {})
     assert capsys.readouterr().out.strip()
