@@ -19,6 +19,12 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMES = [f"x{k}" for k in range(9)]  # their canonical order is that of the columns, as for an array
 TEST = {"linear": FisherZ, "discrete": lambda: GSquare(min_per_cell=2.0)}
 SEARCH = {"pc": PC, "fci": FCI, "rfci": RFCI}
+LIBRARIES = {
+    "torch": torch.asarray,
+    "array_api_strict": array_api_strict.asarray,
+    # A device of its own, from and to which nothing moves by itself.
+    "strict_device": lambda X: array_api_strict.asarray(X, device=array_api_strict.Device("device1")),
+}
 every_search = pytest.mark.parametrize("search", SEARCH)
 every_kind = pytest.mark.parametrize("kind", TEST)
 
@@ -72,12 +78,12 @@ def test_budgets_of_memory_change_no_bit(search, kind, seed, chunk, block):
 
 
 @every_kind
-@pytest.mark.parametrize("library", ["torch", "array_api_strict"])
+@pytest.mark.parametrize("library", LIBRARIES)
 @given(seed=st.integers(0, 10**6))
 @settings(max_examples=4)
 def test_the_array_library_changes_no_graph(kind, library, seed):
     X = rows(kind, seed)
-    as_array = {"torch": torch.asarray, "array_api_strict": array_api_strict.asarray}[library]
+    as_array = LIBRARIES[library]
     # Sums of discrete tests are exact; correlations differ by roundings, p-values by that times sqrt(n).
     assert_same(
         fitted("pc", kind, X), fitted("pc", kind, as_array(X)), rtol=0.0 if kind == "discrete" else 1e-9
