@@ -22,7 +22,7 @@ from causalrep.estimators._longitudinal import LongitudinalGComputation
 from causalrep.estimators._ltmle import LTMLE
 from causalrep.estimators._matching import Matching
 from causalrep.estimators._mediation import Mediation
-from causalrep.estimators._metalearners import DRLearner, RLearner, SLearner, TLearner, XLearner
+from causalrep.estimators._metalearners import DRLearner, RLearner, SLearner, TLearner, ULearner, XLearner
 from causalrep.estimators._msm import MarginalStructuralModel
 from causalrep.estimators._neural import CFRNet, DragonNet, TARNet
 from causalrep.estimators._overlap import Balance, Overlap, OverlapWarning
@@ -98,6 +98,7 @@ __all__ = [
     "TLearner",
     "TwoStageLeastSquares",
     "WeakInstrumentTest",
+    "ULearner",
     "XLearner",
     "auuc",
     "causal_effect",

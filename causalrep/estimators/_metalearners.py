@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from causalrep.estimators._adjusting import AdjustingEstimator
 from causalrep.estimators._data import Sample, Treatment
+from causalrep.estimators._final_stage import MeanEffect
 from causalrep.estimators._learners import fit_model, predict_model, regressor
-from causalrep.estimators._scores import Projection
-from causalrep.utils import keyed_seed
+from causalrep.estimators._scores import LinearScore, Projection, project
+from causalrep.utils import DataError, keyed_seed
 
-__all__ = ["DRLearner", "RLearner", "SLearner", "TLearner", "XLearner"]
+__all__ = ["DRLearner", "RLearner", "SLearner", "TLearner", "ULearner", "XLearner"]
 
 Array = NDArray[np.float64]
 
@@ -234,8 +235,8 @@ class RLearner(XLearner):
     outcome_model, propensity_model : {"auto", "linear"} or estimator, default="auto"
         Nuisance models, see `AIPW`.
     final_model : {"linear", "auto"} or regressor, default="linear"
-        Regressor of the ratio of residuals, which must take sample weights; ``"linear"`` is least squares, and
-        ``"auto"`` the default of `outcome_model`.
+        Regressor of the ratio of residuals, which must take sample weights. ``"linear"`` is least squares;
+        ``"auto"`` the mean of a plane, a sum of curves, curves with their products, and trees.
     cv : int, splitter or iterable of (train, test), default=5
         Folds.
     n_rep : int, default=1
@@ -298,13 +299,13 @@ class RLearner(XLearner):
     def _fit(self, sample: Sample, treatment: Treatment, roles: dict[str, NDArray[Any]]) -> None:
         AdjustingEstimator._fit(self, sample, treatment, roles)
         if not self._final_is_linear():
-            score = self._scores(self._final_estimand if self._is_binary else "ate")[0]
+            score = self._final_scores()[0]
             kept = score.denominator > 1e-12  # a row without a residual of the treatment says nothing
             weight = (
                 score.denominator if sample.fit_weight is None else score.denominator * sample.fit_weight
             )[kept]
             self.final_model_ = fit_model(
-                regressor(self.final_model, sample.W),
+                _final_model(self.final_model),
                 _with_columns(sample.W)[kept],
                 score.numerator[kept] / score.denominator[kept],
                 None if np.ptp(weight) == 0 else weight,
@@ -314,8 +315,16 @@ class RLearner(XLearner):
     def _final_is_linear(self) -> bool:
         return isinstance(self.final_model, str) and self.final_model == "linear"
 
+    def _final_scores(self) -> list[LinearScore]:
+        """Return the scores whose ratio is regressed with their denominators as weights."""
+        return self._scores(self._final_estimand if self._is_binary else "ate")
+
     def _projected(self, features: Array) -> Projection:
-        return self._projected_by(self._final_estimand if self._is_binary else "ate", features)
+        parts = [project(score, features, self._sample.weight) for score in self._final_scores()]
+        return Projection(
+            np.median([part.coefficients for part in parts], axis=0),
+            np.mean([part.influence for part in parts], axis=0),
+        )
 
     def _predict(self, W: Array) -> Array:
         if self._final_is_linear():
@@ -335,7 +344,7 @@ class DRLearner(RLearner):
     outcome_model, propensity_model : {"auto", "linear"} or estimator, default="auto"
         Nuisance models, see `AIPW`.
     final_model : {"linear", "auto"} or regressor, default="linear"
-        Regressor of the score; ``"linear"`` is least squares, ``"auto"`` the default of `outcome_model`.
+        Regressor of the score, see `RLearner`.
     cv : int, splitter or iterable of (train, test), default=5
         Folds.
     n_rep : int, default=1
@@ -367,6 +376,69 @@ class DRLearner(RLearner):
     """
 
     _final_estimand = "ate"
+
+
+class ULearner(RLearner):
+    """Learn the effect given covariates by regressing the ratio of residuals on them, all rows alike.
+
+    `RLearner` weights the rows by the squared residual of the treatment. Without, rows whose treatment could
+    be foretold are as loud as others, and noisier. It is here to compare; prefer `RLearner`. Average effects
+    are as in `TLearner`.
+
+    Parameters
+    ----------
+    treatment : str or int, default=None
+        Name or position of the column of X that holds the treatment.
+    outcome_model, propensity_model : {"auto", "linear"} or estimator, default="auto"
+        Nuisance models, see `AIPW`.
+    final_model : {"linear", "auto"} or regressor, default="linear"
+        Regressor of the ratio of residuals, see `RLearner`.
+    cv : int, splitter or iterable of (train, test), default=5
+        Folds.
+    n_rep : int, default=1
+        Repetitions of the cross-fitting; a final model that is not linear uses the first.
+    min_propensity : float in (0, 0.5), default=0.01
+        Propensities are kept this far from 0 and 1.
+    treatment_type : {"auto", "binary", "continuous"}, default="auto"
+        See `AIPW`.
+    n_jobs : int, default=None
+        Number of parallel fits.
+    random_state : int, Generator, RandomState or None, default=None
+        Chance in folds and models.
+
+    References
+    ----------
+    .. [1] S. R. Künzel, J. S. Sekhon, P. J. Bickel, B. Yu, "Metalearners for estimating heterogeneous
+       treatment effects using machine learning", PNAS 116, 2019, supplement.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from causalrep.estimators import ULearner
+    >>> rng = np.random.default_rng(0)
+    >>> w = rng.normal(size=(1000, 1))
+    >>> t = rng.integers(0, 2, 1000)
+    >>> y = t * w[:, 0] + 0.1 * rng.normal(size=1000)
+    >>> ULearner(random_state=0).fit(w, y, treatment=t).predict([[-1.0], [1.0]]).round(1)
+    array([-1.,  1.])
+    """
+
+    def _final_scores(self) -> list[LinearScore]:
+        found = []
+        for score in super()._final_scores():
+            told = score.denominator > 1e-12
+            ratio = np.divide(score.numerator, score.denominator, out=np.zeros(len(told)), where=told)
+            found.append(LinearScore(ratio, told.astype(np.float64)))
+        return found
+
+
+def _final_model(model: Any) -> Any:
+    """Return the unfitted regressor of effects that an option stands for."""
+    if isinstance(model, str):
+        if model != "auto":
+            raise DataError(f"`final_model` must be 'linear', 'auto' or a regressor, got {model!r}")
+        return MeanEffect()
+    return model
 
 
 def _with_columns(W: Array) -> Array:

@@ -28,7 +28,7 @@ def design(n, seed):
 def test_networks_find_effects_and_their_average(kind):
     W, t, y, effect = design(1000, seed=0)
     net = kind(propensity_model="linear", **QUICK).fit(W, y, treatment=t)
-    assert np.sqrt(np.mean((net.predict(W) - effect) ** 2)) < 0.4  # after few passes; effects have standard deviation 0.8
+    assert np.sqrt(np.mean((net.predict(W) - effect) ** 2)) < 0.4  # effects have standard deviation 0.8
     result = net.ate()
     assert abs(result.estimate - effect.mean()) < 4 * result.se
     assert result.se < 0.06

@@ -17,6 +17,7 @@ from causalrep.estimators import (
     RLearner,
     SLearner,
     TLearner,
+    ULearner,
     XLearner,
 )
 
@@ -248,6 +249,9 @@ def test_learners_follow_their_definitions(design, folds):
     expected = DecisionTreeRegressor(max_depth=3, random_state=0)
     expected.fit(W, (y - ell) / (t - e), sample_weight=(t - e) ** 2)
     np.testing.assert_allclose(r.predict(X), expected.predict(W), atol=1e-8)
+    u = ULearner("t", final_model=tree, **common).fit(X, y)
+    expected = DecisionTreeRegressor(max_depth=3, random_state=0).fit(W, (y - ell) / (t - e))
+    np.testing.assert_allclose(u.predict(X), expected.predict(W), atol=1e-8)
     psi = mu1 - mu0 + t * (y - mu1) / e - (1 - t) * (y - mu0) / (1 - e)
     dr = DRLearner("t", final_model=tree, **common).fit(X, y)
     expected = DecisionTreeRegressor(max_depth=3, random_state=0).fit(W, psi)
@@ -268,7 +272,27 @@ def test_linear_r_learner_minimises_the_r_loss(design, folds):
     np.testing.assert_allclose(est.interval(X).estimate, est.predict(X), atol=1e-12)
 
 
-@pytest.mark.parametrize("kind", [SLearner, TLearner, XLearner, RLearner, DRLearner])
+def test_the_smooth_final_stage_follows_curves_and_keeps_planes():
+    rng = np.random.default_rng(8)
+    W = rng.uniform(-2, 2, size=(2000, 3))
+    t = (rng.random(2000) < expit(W[:, 1])).astype(int)
+    curve = np.sin(2 * W[:, 0])
+    y = curve * t + W[:, 1] + 0.5 * rng.normal(size=2000)
+    options = {"outcome_model": "linear", "propensity_model": "linear", "random_state": 0}
+    for kind in (RLearner, DRLearner):
+        smooth = kind(final_model="auto", **options).fit(W, y, treatment=t)
+        plane = kind(**options).fit(W, y, treatment=t)
+        errors = [np.sqrt(np.mean((est.predict(W) - curve) ** 2)) for est in (smooth, plane)]
+        assert errors[0] < 0.2 < 0.5 < errors[1]
+    straight = RLearner(final_model="auto", **options).fit(
+        W, W[:, 0] * t + rng.normal(size=2000), treatment=t
+    )
+    assert len(straight.final_model_.model_) == 2  # scaled, and a plane
+    with pytest.raises(ValueError, match="`final_model` must be 'linear', 'auto' or a regressor"):
+        RLearner(final_model="curve", **options).fit(W, y, treatment=t)
+
+
+@pytest.mark.parametrize("kind", [SLearner, TLearner, XLearner, RLearner, DRLearner, ULearner])
 def test_learners_find_an_effect_that_varies_and_average_it_alike(kind):
     rng = np.random.default_rng(3)
     W = rng.normal(size=(1500, 2))
