@@ -24,6 +24,8 @@ def refute_graph(graph: Any, X: Any, y: Any, outcome: Hashable, estimate: float)
     if not is_frame(X):
         raise DataError("'graph' needs a data frame X whose columns are named like the nodes")
     name = getattr(y, "name", None) if outcome is None else outcome
+    if name is None:
+        raise DataError("'graph' needs the node that `y` is, `outcome`")
     columns = {**columns_of(X), name: np.asarray(y)}
     if hasattr(graph, "is_multigraph"):
         graph = DAG.from_networkx(graph)

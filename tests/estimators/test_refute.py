@@ -193,6 +193,13 @@ def test_refute_names_what_is_wrong(design, options, error, match):
 
 def test_refuters_say_which_estimators_they_do_not_suit(design):
     X, y, _, _ = design
+    graph = DAG.from_string("a -> t -> y")
+    with pytest.raises(DataError, match="`outcome`"):
+        refute(EntropyBalancing("t"), X, y.to_numpy(), method="graph", graph=graph)
+    named = refute(EntropyBalancing("t"), X, y.to_numpy(), method="graph", graph=graph, outcome="y")
+    assert named.null.shape == (1,)
+    with pytest.raises(DataError, match="frame"):
+        refute(EntropyBalancing(1), X.to_numpy(), y, method="graph", graph=graph)
     with pytest.raises(DataError, match="instrument"):
         refute(TwoStageLeastSquares("t", "a"), X, y)
     with pytest.raises(DataError, match="must be an estimator"):
