@@ -125,6 +125,27 @@ def test_the_improved_estimate_allows_one_model_to_be_wrong(wrong):
     assert abs(result.estimate - 1) < 3.5 * result.se < 0.3
 
 
+def covered(method, n_draws):
+    hits = 0
+    for seed in range(n_draws):
+        X, y = changes(5000 + seed, 300)
+        est = DifferenceInDifferences("group", "time", "unit", method=method, cv=2, random_state=0)
+        low, high = est.fit(X, y).att().ci
+        hits += low < 1 < high
+    return hits / n_draws
+
+
+@pytest.mark.parametrize(("method", "n_draws", "least"), [("improved", 60, 51), ("cross_fit", 20, 16)])
+def test_intervals_cover_in_a_few_draws(method, n_draws, least):
+    assert covered(method, n_draws) >= least / n_draws  # chances 0.0014 and 0.0026 of fewer
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["improved", "cross_fit"])
+def test_intervals_cover_the_truth(method):
+    assert 0.91 <= covered(method, 300) <= 0.985  # 0.95 -+ 3 standard errors of 300 draws
+
+
 def test_staggered_adoption_takes_the_improved_estimate_too():
     X, y = staggered(5)
     a = np.repeat(np.random.default_rng(0).normal(size=400), 5)

@@ -214,6 +214,26 @@ def test_weights_count_as_repeated_rows():
     assert two.ate().estimate == pytest.approx(again.ate().estimate, abs=1e-10)
 
 
+def covered(kind, n_draws):
+    """Return the share of intervals with the effect, and the mean error over the spread of the estimates."""
+    results = [fit(kind, design(3000 + seed, n=400)).ate() for seed in range(n_draws)]
+    errors = np.array([result.estimate - 1.5 for result in results])
+    return np.mean([low < 1.5 < high for low, high in (r.ci for r in results)]), errors.mean() / errors.std()
+
+
+@pytest.mark.parametrize("kind", [TwoStageLeastSquares, LIML, GMM])
+def test_intervals_cover_in_a_few_draws(kind):
+    assert covered(kind, 60)[0] >= 51 / 60  # P(Binomial(60, 0.95) < 51) = 0.0014
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [TwoStageLeastSquares, LIML, GMM])
+def test_intervals_cover_the_truth(kind):
+    share, bias = covered(kind, 300)
+    assert 0.91 <= share <= 0.985  # 0.95 -+ 3 standard errors of 300 draws
+    assert abs(bias) < 0.2 + 3 / np.sqrt(300)
+
+
 @pytest.mark.parametrize(
     ("kind", "options", "match"),
     [
