@@ -180,7 +180,7 @@ class DoseResponse(BaseEstimator):  # type: ignore[misc]
         if is_classifier(model):
             raise DataError("the treatment is a dose; `treatment_model` must be a regressor of it")
         splits = make_splits(self.cv, n, strata=None, groups=self._cluster, n_rep=1, seed=seed)
-        options = {"weight": fit_weight, "n_jobs": self.n_jobs, "seed": seed}
+        options: dict[str, Any] = {"weight": fit_weight, "n_jobs": self.n_jobs, "seed": seed}
         with_dose = np.column_stack([t, W])
         outcome = {"outcome": Nuisance(regressor(self.outcome_model, with_dose), y)}
         mu = cross_fit(outcome, with_dose, splits, **options)[0]["outcome"]
@@ -219,7 +219,7 @@ class DoseResponse(BaseEstimator):  # type: ignore[misc]
         ]
         ratio = np.interp(self._t, self._grid, at_grid) / own
         self.n_clipped_ = int(np.sum(ratio > self.max_weight))
-        self._said = ()
+        self._said: tuple[str, ...] = ()
         if self.n_clipped_:
             text = (
                 f"{self.n_clipped_} of {len(ratio)} rows have doses that are more than {self.max_weight:g} "

@@ -247,7 +247,7 @@ def _covariates_in_time(wanted: Any, X: Any, n_times: int) -> list[list[Any]]:
     if patterns and all(isinstance(one, str) and "{t}" in one for one in patterns):
         matched = [pair for pattern in patterns for pair in _matches(pattern, X, "covariates")]
         times = sorted({time for time, _ in matched})
-        listed = [[name for time, name in matched if time == one] for one in times]
+        listed: list[list[Any]] = [[name for time, name in matched if time == one] for one in times]
     else:
         listed = [[one] if isinstance(one, (str, int)) else list(one) for one in patterns]
     if len(listed) != n_times:

@@ -125,9 +125,9 @@ class LTMLE(LongitudinalEstimator):
     def _fit(self, histories: Histories) -> None:
         self._seed = as_seed(self.random_state)
         n = len(histories.y)
-        strata = histories.treatments @ 2 ** np.arange(histories.n_times)
-        strata = np.unique(strata, return_inverse=True)[1]
-        strata = strata if np.bincount(strata).min() >= 4 else histories.treatments[:, 0].astype(np.intp)
+        strata = np.unique(histories.treatments, axis=0, return_inverse=True)[1].reshape(-1)
+        if np.bincount(strata).min() < 4:  # too few of some regime for each fold
+            strata = histories.treatments[:, 0].astype(np.intp)
         self._splits = make_splits(
             self.cv, n, strata=strata, groups=histories.cluster, n_rep=1, seed=self._seed
         )

@@ -117,7 +117,8 @@ class MarginalStructuralModel(LongitudinalEstimator):
             raise UnknownNameError(self.model, _MODELS, what="`model`")
         n = len(histories.y)
         self._said: tuple[str, ...] = ()
-        weight, scores = np.ones(n), {1: [], -1: []}
+        weight = np.ones(n)
+        scores: dict[int, list[Array]] = {1: [], -1: []}
         for time in range(histories.n_times):
             t = histories.treatments[:, time]
             # the numerator knows the treatments before and nothing else
@@ -176,7 +177,8 @@ class MarginalStructuralModel(LongitudinalEstimator):
 
 
 def _logistic(past: Array, t: Array, weight: Array | None) -> Array:
-    """Return the probability of treatment, by a logistic regression without penalty."""
-    exact = LogisticRegression(C=1e8, solver="newton-cholesky", tol=1e-10, max_iter=200)
-    columns = past if past.shape[1] else np.ones((len(t), 1))
-    return predict_model(fit_model(make_pipeline(StandardScaler(), exact), columns, t, weight, 0), columns)
+    """Return the probability of treatment, by a logistic regression with next to no penalty."""
+    if not past.shape[1]:
+        return np.full(len(t), np.average(t, weights=weight))
+    exact = LogisticRegression(C=1e4, solver="newton-cholesky", tol=1e-10, max_iter=200)
+    return predict_model(fit_model(make_pipeline(StandardScaler(), exact), past, t, weight, 0), past)
