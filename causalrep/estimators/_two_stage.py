@@ -230,6 +230,8 @@ class LIML(KClass):
             raise DataError(f"`fuller` must be at least 0, got {self.fuller}")
         pair = np.column_stack([data.y, data.t])
         unexplained = pair - data.z @ (np.linalg.pinv(data.z) @ pair)
+        if np.linalg.matrix_rank(unexplained) < 2:  # the outcome is a line in the treatment: any k finds it
+            return 1.0
         ratio = linalg.eigh(pair.T @ pair, unexplained.T @ unexplained, eigvals_only=True)[0]
         return float(ratio) - self.fuller / data.dof
 
