@@ -69,17 +69,7 @@ def neighbour_residuals(x: Array, y: Array, n_neighbours: int = 3) -> Array:
     order = np.argsort(x, kind="stable")
     x, y = x[order], y[order]
     sums = np.concatenate([np.zeros((1, y.shape[1])), np.cumsum(y, axis=0)])
-    low, high = np.arange(n), np.arange(n)
-    for i in range(n):
-        first = last = i
-        while last - first < count or _ties(x, i, first, last):
-            left = x[i] - x[first - 1] if first > 0 else np.inf
-            right = x[last + 1] - x[i] if last < n - 1 else np.inf
-            if left <= right:
-                first -= 1
-            if right <= left:
-                last += 1
-        low[i], high[i] = first, last
+    low, high = _neighbours(x, count)
     found = (high - low)[:, None]
     means = (sums[high + 1] - sums[low] - y) / found
     result = np.empty_like(y)
@@ -87,12 +77,26 @@ def neighbour_residuals(x: Array, y: Array, n_neighbours: int = 3) -> Array:
     return result
 
 
-def _ties(x: Array, i: int, first: int, last: int) -> bool:
-    """Say whether the next row on either side is as near as the farthest one taken."""
-    farthest = max(x[i] - x[first], x[last] - x[i])
-    left = first > 0 and x[i] - x[first - 1] <= farthest
-    right = last < len(x) - 1 and x[last + 1] - x[i] <= farthest
-    return bool(left or right)
+def _neighbours(x: Array, count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the first and the last row that are no farther than the nearest `count` rows; x is sorted."""
+    steps = range(1, count + 1)
+    distances = np.full((2 * count, len(x)), np.inf)
+    for row, step in enumerate(steps):
+        distances[row, step:] = distances[count + row, :-step] = x[step:] - x[:-step]
+    reach = np.partition(distances, count - 1, axis=0)[count - 1]
+    low = np.searchsorted(x, x - reach, side="left")
+    high = np.searchsorted(x, x + reach, side="right") - 1
+    last = len(x) - 1
+    # x - reach is rounded: rows are compared by the distances themselves
+    while (more := (low > 0) & (x - x[np.maximum(low - 1, 0)] <= reach)).any():
+        low = low - more
+    while (more := x - x[low] > reach).any():
+        low = low + more
+    while (more := (high < last) & (x[np.minimum(high + 1, last)] - x <= reach)).any():
+        high = high + more
+    while (more := x[high] - x > reach).any():
+        high = high - more
+    return low, high
 
 
 def best_bandwidth(

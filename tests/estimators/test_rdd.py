@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from causalrep.estimators import RegressionDiscontinuity
 from causalrep.estimators._local_polynomial import neighbour_residuals
@@ -61,6 +63,24 @@ def test_nearest_neighbours_are_taken_with_their_ties():
     assert left[0, 0] == pytest.approx(np.sqrt(2 / 3) * (1 - (2 + 4) / 2))
     assert left[1, 0] == pytest.approx(np.sqrt(2 / 3) * (2 - (4 + 1) / 2))
     assert left[3, 0] == pytest.approx(np.sqrt(2 / 3) * (8 - (2 + 4) / 2))
+
+
+@given(
+    st.lists(st.integers(0, 12), min_size=4, max_size=30),
+    st.integers(1, 3),
+    st.sampled_from([1.0, 0.25, 4.0]),
+)
+def test_neighbours_are_those_of_the_definition(places, count, unit):
+    """All rows no farther than the count-th nearest other one, however many share its distance."""
+    x = np.array(places) * unit
+    y = np.random.default_rng(0).normal(size=(len(x), 1))
+    expected = []
+    for i in range(len(x)):
+        distance = np.abs(x - x[i])
+        reach = np.sort(np.delete(distance, i))[count - 1]
+        others = (distance <= reach) & (np.arange(len(x)) != i)
+        expected.append(np.sqrt(others.sum() / (others.sum() + 1)) * (y[i, 0] - y[others, 0].mean()))
+    np.testing.assert_allclose(neighbour_residuals(x, y, count)[:, 0], expected, atol=1e-9)
 
 
 def test_a_fuzzy_design_divides_by_the_jump_of_the_treatment():
