@@ -8,7 +8,9 @@ import pytest
 GUIDE = Path(__file__).parents[2] / "docs" / "user_guide"
 
 
-@pytest.mark.parametrize("page", ["panels", "estimate_instruments", "estimate_identified", "discontinuity"])
+@pytest.mark.parametrize(
+    "page", ["learners", "panels", "estimate_instruments", "estimate_identified", "discontinuity"]
+)
 def test_the_page_prints_what_it_says(page):
     flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     result = doctest.testfile(str(GUIDE / f"{page}.rst"), module_relative=False, optionflags=flags)
