@@ -16,6 +16,7 @@ from causalrep.datasets._published import (
     load_mpi3d,
     load_shapes3d,
 )
+from causalrep.datasets._shapes import shapes
 from causalrep.datasets._sprites import sprites
 from causalrep.datasets._world import Renderer, World
 
@@ -36,10 +37,11 @@ __all__ = [
     "load_mpi3d",
     "load_shapes3d",
     "pendulum",
+    "shapes",
     "sprites",
 ]
 
 #: Every world that draws its own pictures, by name; each takes ``size``, ``nuisance`` and ``pixel_noise``.
 WORLDS: Mapping[str, Callable[..., World]] = MappingProxyType(
-    {make.__name__: make for make in (pendulum, flow, circuit, digits, sprites)}
+    {make.__name__: make for make in (pendulum, flow, circuit, digits, sprites, shapes)}
 )

@@ -18,7 +18,7 @@ from causalrep.graphs import DAG
 from causalrep.scm import Categorical, Dirac, Distribution, Invertible, Mechanism, Normal, Root, Uniform
 from causalrep.utils import DataError
 
-__all__ = ["sprites"]
+__all__ = ["sprites", "squashed"]
 
 _GRAPH = DAG(
     [("shape", "scale"), ("scale", "x"), ("x", "y"), *((label, IMAGE) for label in scene.LABELS)],
@@ -96,10 +96,10 @@ def sprites(size: int = 32, nuisance: Nuisance = True, *, pixel_noise: float | N
     }
     mechanisms: dict[Any, Mechanism] = {
         "shape": Root(Categorical((1 / 3, 1 / 3, 1 / 3))),
-        "scale": _squashed("shape", lambda shape: shape - 1.0, spread=1.0, low=0.5, width=0.5),
+        "scale": squashed("shape", lambda shape: shape - 1.0, spread=1.0, low=0.5, width=0.5),
         "orientation": Root(Uniform(0.0, math.pi / 2)),
-        "x": _squashed("scale", lambda scale: 6.0 * (scale - 0.75), spread=0.5, low=0.2, width=0.6),
-        "y": _squashed("x", lambda x: 4.0 * (x - 0.5), spread=0.5, low=0.2, width=0.6),
+        "x": squashed("scale", lambda scale: 6.0 * (scale - 0.75), spread=0.5, low=0.2, width=0.6),
+        "y": squashed("x", lambda x: 4.0 * (x - 0.5), spread=0.5, low=0.2, width=0.6),
         IMAGE: SpritesRenderer(laws, size=size, pixel_noise=seen.pixel_noise, texture=seen.texture),
     }
     return World(_GRAPH, mechanisms)
@@ -162,7 +162,7 @@ class SpritesRenderer(Renderer):
         return dict(zip(COLUMNS, Reader(size).read(images).unbind(dim=1), strict=True))
 
 
-def _squashed(parent: str, drive: Any, *, spread: float, low: float, width: float) -> Invertible:
+def squashed(parent: str, drive: Any, *, spread: float, low: float, width: float) -> Invertible:
     """Return value = low + width * sigma(drive(parent) + spread * e), with e standard normal."""
 
     def forward(cause: Any, noise: Any) -> Any:

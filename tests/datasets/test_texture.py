@@ -13,6 +13,7 @@ READ = {
     "pendulum": {"angle": 0.02, "light": 0.03, "length": 0.02, "position": 0.01},
     "flow": {"hole": 0.02, "flow": 0.01, "ball": 0.01},
     "circuit": {"arm": 0.01, "blue": 0.01, "green": 0.01, "red": 0.01},
+    "shapes": {"floor": 0.001, "wall": 0.003, "object": 0.001, "size": 0.003},
     "sprites": {"shape": 0.1, "scale": 0.005, "x": 0.002, "y": 0.002},
 }
 
