@@ -80,6 +80,7 @@ def test_a_fit_killed_at_twenty_random_moments_ends_in_the_same_bits(tmp_path: P
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_two_processes_of_accelerate_launch_equal_one(uninterrupted: CausalDiffAE, tmp_path: Path) -> None:
     command = [
         sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2",
@@ -111,6 +112,7 @@ def test_the_layout_of_channels_changes_nothing_but_rounding(uninterrupted: Caus
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's compiler looks at it, and ignores it too
 def test_compiled_training_is_the_same(uninterrupted: CausalDiffAE) -> None:
     compiled = reliable.make_model(compile=True).fit(*reliable.make_data())
