@@ -57,7 +57,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     assert sources == {name for name in names if name.endswith(".py")}
 
 
-@pytest.mark.parametrize("number", range(5), ids=["graph", "identification", "discovery", "scm", "learned"])
+@pytest.mark.parametrize(
+    "number", range(6), ids=["graph", "identification", "discovery", "scm", "learned", "effect"]
+)
 def test_the_quick_start_runs_from_the_wheel_alone(number, python, readme_blocks, tmp_path):
     assert run(python, "-W", "error", "-c", readme_blocks[number], cwd=tmp_path).strip()
 
