@@ -21,7 +21,10 @@ import triton.language as tl
 from causalrep.independence._partial_correlation import SMALLEST_PIVOT
 from causalrep.independence._triton import MOST_GIVEN
 
-__all__ = ["interpreting", "partial_correlations"]
+__all__ = ["OPTIONS", "interpreting", "partial_correlations"]
+
+OPTIONS = {"enable_fp_fusion": False}
+"""How the kernel is compiled."""
 
 _BLOCK = 256
 _SMALLEST = tl.constexpr(SMALLEST_PIVOT)
@@ -158,8 +161,6 @@ def partial_correlations(
     ends = [end.contiguous() for end in (i, j)]
     given = [column.expand(shape).contiguous() for column in S]
     given += [ends[0]] * (MOST_GIVEN - len(given))  # never read
-    options: dict[str, Any] = {"K": len(S), "SQUARED": squared, "BLOCK": _BLOCK}
-    _kernel[(triton.cdiv(m, _BLOCK),)](
-        R, d, *ends, *given, out, m, m // i.numel(), **options, enable_fp_fusion=False
-    )
+    constants: dict[str, Any] = {"K": len(S), "SQUARED": squared, "BLOCK": _BLOCK}
+    _kernel[(triton.cdiv(m, _BLOCK),)](R, d, *ends, *given, out, m, m // i.numel(), **constants, **OPTIONS)
     return out

@@ -95,6 +95,25 @@ def test_searches_and_batches_by_the_kernel_answer_as_by_arrays(interpreted):
     assert triton == pytest.approx(array, rel=1e-12)
 
 
+@needs_triton
+@pytest.mark.parametrize("k", SIZES)
+def test_the_kernel_compiles_for_a_gpu_without_fused_operations(k, tmp_path, monkeypatch):
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from causalrep.independence._triton_kernel import OPTIONS, _kernel
+
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    arrays = dict.fromkeys(("i", "j", "s", "t", "u"), "*i64") | {"R": "*fp64", "out": "*fp64"}
+    constants = {"K": k, "SQUARED": k % 2 == 0, "BLOCK": 256}
+    types = arrays | dict.fromkeys(("d", "m", "width"), "i32") | dict.fromkeys(constants, "constexpr")
+    source = ASTSource(fn=_kernel, signature=types, constexprs=constants)
+    compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=OPTIONS)
+    assert "fma.rn.f64" not in compiled.asm["ptx"]
+    assert len(compiled.asm["cubin"]) > 0
+
+
 def test_an_unknown_kernel_is_refused():
     with pytest.raises(UnknownNameError, match="`kernel`"):
         FisherZ(kernel="tritan")
