@@ -30,8 +30,10 @@ from causalrep.estimators import (
     TwoStageLeastSquares,
 )
 
+QUICK = False
+
 Draw = Iterator[tuple[str, float, Any]]
-_LINEAR = {"outcome_model": "linear", "propensity_model": "linear", "random_state": 0}
+_LINEAR = {"outcome_model": "linear", "propensity_model": "linear", "cv": 2, "random_state": 0}
 
 
 def instruments(seed: int) -> Draw:
