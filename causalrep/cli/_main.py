@@ -13,6 +13,7 @@ from causalrep.utils import CausalRepError
 
 __all__ = ["main"]
 
+_WORLDS = ("pendulum", "flow", "circuit", "digits", "sprites", "shapes")  # no import for --help; tested
 BAD_INPUT = 2
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
@@ -66,6 +67,18 @@ def _run(options: argparse.Namespace) -> None:
         from causalrep.cli._train import run_train
 
         run_train(options.config, out=options.out, device=options.device)
+    elif options.command == "report":
+        from causalrep.cli._judge import run_report
+
+        run_report(
+            options.model,
+            options.world,
+            nuisance=options.nuisance,
+            n_images=options.images,
+            seed=options.seed,
+            out=options.out,
+            device=options.device,
+        )
     elif options.command == "explore":
         from causalrep.cli._explore import run_explore
 
@@ -137,6 +150,18 @@ def _parser() -> argparse.ArgumentParser:
     benchmark.add_argument("config", type=Path, help="TOML file; its keys are in the user guide")
     benchmark.add_argument("--out", type=Path, help="folder of the results (default: what the file says)")
 
+    report = commands.add_parser(
+        "report",
+        help="score a trained model against a world, on one HTML page",
+        description="Ask a trained model counterfactual questions of a world that knows the truth.",
+    )
+    report.add_argument("model", type=Path, help="folder of a trained model")
+    report.add_argument("--world", choices=_WORLDS, required=True, help="the world it was trained on")
+    report.add_argument("--nuisance", choices=("none", "vary", "noise", "texture"), default="vary")
+    report.add_argument("--images", type=int, default=128, help="how many are asked (default: %(default)s)")
+    report.add_argument("--seed", type=_seed, default=7, help="of the images asked (default: %(default)s)")
+    report.add_argument("--out", type=Path, default=Path("report.html"), help="page (default: %(default)s)")
+
     explore = commands.add_parser(
         "explore",
         help="move sliders and see what the model answers",
@@ -159,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     answer.add_argument("--out", type=Path, required=True, help="new folder for pictures and labels.csv")
 
     _add_tables(commands)
-    for command in (demo, train, benchmark, explore, answer):
+    for command in (demo, train, benchmark, report, explore, answer):
         command.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
     return parser
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from causalrep.datasets._image_files import picture_files, read_pictures
 from causalrep.utils import DataError, atomic_path, optional_import
 
 __all__ = ["png_bytes", "read_images", "write_png"]
@@ -40,6 +39,8 @@ def read_images(path: Path, *, channels: int | None = None) -> tuple[list[str], 
     """
     if path.suffix == ".npy":
         return _read_array(path)
+    from causalrep.datasets._image_files import picture_files, read_pictures
+
     files = picture_files(path) if path.is_dir() else [path]
     images = read_pictures(files, channels=channels)
     return [file.name for file in files], (images / np.float32(255)).astype(np.float32)
