@@ -45,7 +45,8 @@ def columns_of(data: Any, *, names: Sequence[Hashable] | None = None, what: str 
     elif is_frame(data):
         import narwhals as nw
 
-        labels = list(data.columns) if hasattr(data, "columns") else []
+        # the columns of a pyarrow table are the values, its names are elsewhere
+        labels = list(getattr(data, "column_names", None) or getattr(data, "columns", []))
         if len(set(labels)) != len(labels):
             twice = next(label for label in labels if labels.count(label) > 1)
             raise DataError(f"`{what}` has two columns named {twice!r}; names must be unique")
