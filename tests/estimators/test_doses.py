@@ -171,7 +171,6 @@ def test_effects_of_doses_cover_the_truth():
         truths += zip(curve.ci, np.sin(at), strict=True)
         covered.append([low < truth < high for (low, high), truth in truths])
     rates = np.mean(covered, axis=0)
-    print(rates)
     # 0.95 of 300, less or more three standard errors of 0.0126; the curve has the bias of its kernel
     assert (rates[:2] > 0.912).all()
     assert (rates[2:] > 0.86).all()
