@@ -17,8 +17,8 @@ _NOTES = (
     "Copying the factual image is the answer of a model that does nothing: a ratio of 1 is worthless, 0 is "
     "perfect. For a node whose change moves few pixels the ratio over the whole image is hard to lower; the "
     "changed region, and the error in grey levels on the unchanged one, tell more.",
-    "Reader and oracle: labels are read from the pictures by inverting the renderer, not by a trained network. "
-    "The row of the reader is what the truth itself scores.",
+    "Labels are read from the pictures by inverting the renderer, not by a trained network. The row of the "
+    "reader is what the truth itself scores.",
     "An interval is over images, for this one training. Another training of the same model would give other "
     "numbers; only several of them say how much.",
 )
@@ -60,7 +60,7 @@ def run_report(
     labels, known = set(made.graph_of_labels.nodes), set(model.graph_.nodes)
     if labels != known:
         raise DataError(
-            f"{folder} is about {sorted(map(str, known))}, the world {world!r} about {sorted(labels)}"
+            f"{folder} is about {sorted(map(str, known))}, the world {world!r} about {sorted(map(str, labels))}"
         )
     if made.renderer.shape[0] != model.shape_.channels:
         raise DataError(
