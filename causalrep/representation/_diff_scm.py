@@ -271,6 +271,11 @@ class DiffSCM(ComposedModel):
         weights = {every: guidance.affected, none: 1.0 - guidance.affected} if affected else {none: 1.0}
         return tuple((weight, shown) for shown, weight in weights.items() if weight != 0.0)
 
+    def _sampling_terms(self) -> Terms:
+        # The network that a classifier guides knows no labels of its own.
+        every = list(range(len(self.graph_.nodes)))
+        return self._guidance_terms(Guidance.read(self.guidance), every)
+
     def _image_mechanism(self, terms: Terms) -> Mechanism:
         n = len(self.graph_.nodes)
         kind = ReaderGuidedMechanism if self.guide == "classifier" else ImageDiffusionMechanism

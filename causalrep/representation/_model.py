@@ -195,10 +195,14 @@ class CounterfactualImageModel(QuestionsMixin, SavingMixin, HubMixin, BaseEstima
         """Return the model of the slots alone, in network units."""
         return SCM(DAG(self.graph_.directed_edges, nodes=self.graph_.nodes), self._label_mechanisms())
 
+    def _sampling_terms(self) -> Terms:
+        """Return how the drawing of new images is guided."""
+        return ()
+
     def _scm(self) -> SCM:
         """Return the model as an SCM over slots and image, in network units."""
         nodes = self.graph_.nodes
-        mechanisms = {**self._label_mechanisms(), "image": self._image_mechanism(())}
+        mechanisms = {**self._label_mechanisms(), "image": self._image_mechanism(self._sampling_terms())}
         edges = [*self.graph_.directed_edges, *((node, "image") for node in nodes)]
         return SCM(DAG(edges, nodes=[*nodes, "image"]), mechanisms)
 

@@ -309,6 +309,12 @@ def test_the_reader_guides_along_the_gradient_of_its_log_density() -> None:
     assert slope == pytest.approx(-length, rel=0.02)
 
 
+def test_new_images_are_guided_towards_their_labels() -> None:
+    model: Any = fitted("classifier")
+    one, other = (model.sample(2, do={"angle": a}, random_state=0).images for a in (-30.0, 30.0))
+    assert not np.array_equal(one, other)  # the noise is the same, the labels are not
+
+
 def test_diff_scm_encodes_without_the_labels() -> None:
     model: Any = fitted("DiffSCM")
     images = model.network_.standardise(torch.from_numpy(rows()["image"][:2]))
