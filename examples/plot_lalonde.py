@@ -24,7 +24,7 @@ import pandas as pd
 
 from causalrep.estimators import AIPW, OverlapWarning, refute
 from causalrep.estimators.sensitivity import robustness_value
-from causalrep.plotting import plot_effects
+from causalrep.plotting import plot_effects, plot_overlap
 
 
 def generated(n, trained, rng):
@@ -105,12 +105,7 @@ for one in said:
     print("warning:", one.message)
 
 _, axes = plt.subplots(figsize=(7, 3), layout="constrained")
-propensity = whole._propensities[0]
-bins = np.linspace(0, propensity.max(), 40)
-for arm, label in ((0, "survey"), (1, "trained")):
-    axes.hist(propensity[observed["treat"] == arm], bins, density=True, alpha=0.6, label=label)
-axes.set(xlabel="probability of being trained", ylabel="density", yscale="log")
-_ = axes.legend(frameon=False)
+_ = plot_overlap(whole.overlap_, ax=axes)
 
 # %%
 # Trim to where there is something to compare
@@ -118,6 +113,7 @@ _ = axes.legend(frameon=False)
 # Leaving out the rows of the survey that look like nobody in the programme changes the question by nothing,
 # as it is about the treated, and takes away what only extrapolation could use.
 
+propensity = whole.overlap_.propensity
 kept = observed[(propensity > 0.02) | (observed["treat"] == 1)].reset_index(drop=True)
 _, honest = effect_on_treated(kept)
 _, adjusted = effect_on_treated(observed)

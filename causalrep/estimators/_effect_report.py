@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ _STYLE = (
 Rows = list[tuple[str, str]]
 
 
+Picture = tuple[str, tuple[float, float], Callable[["Axes"], object]]
 Lines = tuple[Sequence[str], NDArray[np.float64], NDArray[np.float64]]
 
 
@@ -95,14 +96,17 @@ class _Readable(ABC):
         """
         from causalrep.plotting import to_svg
 
-        n_lines = max(len(self._lines()[0]), 1)
-        picture = to_svg(lambda ax: self.plot(ax=ax), size=(7.0, 1.2 + 0.4 * n_lines), title=self._title())
+        pictures = "".join(to_svg(draw, size=size, title=name) for name, size, draw in self._pictures())
         title = html.escape(self._title())
         page = (
             f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
-            f"<style>{_STYLE}</style><body>{self._repr_html_()}{picture}</body></html>"
+            f"<style>{_STYLE}</style><body>{self._repr_html_()}{pictures}</body></html>"
         )
         write_text(Path(path), page)
+
+    def _pictures(self) -> list[Picture]:
+        n_lines = max(len(self._lines()[0]), 1)
+        return [(self._title(), (7.0, 1.2 + 0.4 * n_lines), lambda ax: self.plot(ax=ax))]
 
 
 @dataclass(frozen=True)
@@ -200,6 +204,19 @@ class EffectReport(_Readable):
             text += f"weighted arms are worth {control:.0f} and {treated:.0f} rows"
             rows.insert(0, ("overlap", text))
         return rows
+
+    def _pictures(self) -> list[Picture]:
+        found = super()._pictures()
+        overlap = getattr(self.estimator, "overlap_", None)
+        if overlap is not None:
+            from causalrep.plotting import plot_balance, plot_overlap
+
+            found.append(("Overlap of the arms", (7.0, 3.0), lambda ax: plot_overlap(overlap, ax=ax)))
+            n_covariates = len(overlap.names)
+            if n_covariates:
+                size = (7.0, 1.2 + 0.3 * n_covariates)
+                found.append(("Balance of the covariates", size, lambda ax: plot_balance(overlap, ax=ax)))
+        return found
 
     def _lines(self) -> Lines:
         nothing = [self.unadjusted, self.unadjusted]

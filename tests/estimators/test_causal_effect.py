@@ -236,7 +236,9 @@ def test_the_page_stands_alone_and_the_picture_shows_both_numbers(data, tmp_path
     report = causal_effect(data, treatment="t", outcome="y", graph=MODEL.graph, random_state=0)
     report.to_html(tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert page.count("<svg") == 1
+    assert page.count("<svg") == 3
+    for name in ("Effect of t on y", "Overlap of the arms", "Balance of the covariates"):
+        assert f'aria-label="{name}"' in page
     assert "http" not in page.replace("http://www.w3.org", "").replace("https://www.w3.org", "")
     ax = report.plot()
     assert [label.get_text() for label in ax.get_yticklabels()] == ["AIPW", "unadjusted"]
