@@ -57,11 +57,9 @@ def run_report(
 
     model = load_model(folder, device=device)
     made = WORLDS[world](size=model.shape_.size, nuisance=NUISANCES[nuisance])
-    labels, known = set(made.graph_of_labels.nodes), set(model.graph_.nodes)
-    if labels != known:
-        raise DataError(
-            f"{folder} is about {sorted(map(str, known))}, the world {world!r} about {sorted(map(str, labels))}"
-        )
+    asked, known = (sorted(map(str, graph.nodes)) for graph in (made.graph_of_labels, model.graph_))
+    if asked != known:
+        raise DataError(f"{folder} is about {known}, the world {world!r} about {asked}")
     if made.renderer.shape[0] != model.shape_.channels:
         raise DataError(
             f"{folder} takes images of {model.shape_.channels} channel(s), the world {world!r} draws "
