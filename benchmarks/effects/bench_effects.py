@@ -77,10 +77,12 @@ def ours() -> dict[str, Any]:
     }
 
 
-def accuracy(peer: str | None, n_draws: int) -> None:
+def accuracy(peer: str | None, n_draws: int, wanted: list[str] | None) -> None:
     """Print the median root error of effects and the median error of their average, for all libraries."""
     sources = [("nonlinear", range(n_draws)), *((name, keys) for name, (_, keys) in DATA_SETS.items())]
     for source, keys in sources:
+        if wanted and source not in wanted:
+            continue
         found: dict[str, list[tuple[float, float]]] = {}
         for key in keys:
             data = DESIGNS[source](2000, key) if source in DESIGNS else DATA_SETS[source][0](key)
@@ -153,6 +155,7 @@ def main() -> None:
         "--part", choices=["coverage", "rows", "accuracy", "speed", "memory"], default="speed"
     )
     parser.add_argument("--draws", type=int, default=300)
+    parser.add_argument("--source", nargs="+", choices=["nonlinear", *DATA_SETS], help="for accuracy; all")
     parser.add_argument("--peer", help="interpreter of an environment with econml, doubleml and causalml")
     arguments = parser.parse_args()
     if arguments.part == "coverage":
@@ -160,7 +163,7 @@ def main() -> None:
     elif arguments.part == "rows":
         rows(arguments.draws)
     elif arguments.part == "accuracy":
-        accuracy(arguments.peer, arguments.draws)
+        accuracy(arguments.peer, arguments.draws, arguments.source)
     elif arguments.part == "speed":
         speed(arguments.peer)
     else:

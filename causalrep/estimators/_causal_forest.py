@@ -43,7 +43,7 @@ class CausalForest(AdjustingEstimator):
         Nuisance models, see `AIPW`.
     n_estimators : int, default=500
         Number of trees, rounded up to whole groups.
-    min_samples_leaf : int, default=5
+    min_samples_leaf : int, default=2
         Rows of each arm (of a dose: on either side of its mean) that a leaf keeps in both of its halves.
     max_depth : int, default=None
         Longest path; no limit by default.
@@ -126,7 +126,7 @@ class CausalForest(AdjustingEstimator):
         outcome_model: Any = "auto",
         propensity_model: Any = "auto",
         n_estimators: int = 500,
-        min_samples_leaf: int = 5,
+        min_samples_leaf: int = 2,
         max_depth: int | None = None,
         max_features: int | None = None,
         max_samples: float = 0.45,
