@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
+import textwrap
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -67,7 +68,7 @@ def write_tables(plan: BenchmarkPlan, results: Sequence[Result]) -> None:
     if rows:
         picture = to_png(
             lambda ax: plot_counterfactual_grid(rows, names, ax=ax),
-            size=(1.1 * (len(names) + 4), 1.1 * len(rows) + 0.4),
+            size=(1.1 * (len(names) + 4), 1.1 * len(rows) + 0.6),
         )
         with atomic_path(plan.out / "results.png") as temporary:
             temporary.write_bytes(picture)
@@ -194,12 +195,22 @@ def _pictures(plan: BenchmarkPlan, results: Sequence[Result]) -> tuple[list[Any]
         first = reports[names[0]].examples
         chosen = k % len(reports[names[0]].nodes)  # another node in every row
         example = first[chosen]
+        answers = {_wrapped(name): reports[name].examples[chosen] for name in names}
         rows.append(
             example._replace(
-                predictions={name: reports[name].examples[chosen].predictions[name] for name in names},
+                predictions={
+                    title: answer.predictions[name]
+                    for (title, answer), name in zip(answers.items(), names, strict=True)
+                },
                 reconstructions={
-                    name: reports[name].examples[chosen].reconstructions[name] for name in names
+                    title: answer.reconstructions[name]
+                    for (title, answer), name in zip(answers.items(), names, strict=True)
                 },
             )
         )
-    return rows, names
+    return rows, [_wrapped(name) for name in names]
+
+
+def _wrapped(name: str) -> str:
+    """Return a name on lines that are no wider than a picture."""
+    return "\n".join(textwrap.wrap(name, 13))
