@@ -18,6 +18,7 @@ from causalrep.estimators._group_time import GroupTimeDiD
 from causalrep.estimators._ipw import IPW
 from causalrep.estimators._iv_tests import SpecificationTest, WeakInstrumentTest
 from causalrep.estimators._kernel_iv import KernelIV
+from causalrep.estimators._kernel_proximal import KernelProximal
 from causalrep.estimators._longitudinal import LongitudinalGComputation
 from causalrep.estimators._ltmle import LTMLE
 from causalrep.estimators._matching import Matching
@@ -111,4 +112,5 @@ __all__ = [
     "toc_curve",
     "uplift_curve",
     "ProximalTwoStage",
+    "KernelProximal",
 ]

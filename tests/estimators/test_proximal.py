@@ -3,10 +3,19 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from causalrep.estimators import AIPW, DoseWarning, EntropyBalancing, ProximalTwoStage, refute
+from causalrep.estimators import (
+    AIPW,
+    DoseWarning,
+    EntropyBalancing,
+    KernelProximal,
+    ProximalTwoStage,
+    refute,
+)
+from causalrep.estimators._kernel_proximal import _inverse_probability
 from causalrep.utils import DataError, UnknownNameError
 
 
@@ -156,6 +165,62 @@ def test_intervals_cover():
     assert 0.92 <= np.mean(covered) <= 0.98  # 300 draws: the binomial interval is 0.92 to 0.975
 
 
+def curved_design(n, seed):
+    """Return rows in which the square of the hidden confounder moves both; the effect is 2."""
+    rng = np.random.default_rng(seed)
+    hidden = rng.normal(size=n)
+    z, w = hidden + 0.4 * rng.normal(size=(2, n))
+    t = (rng.random(n) < expit(hidden**2 - 1)).astype(int)
+    return np.column_stack([t, z, w]), 2 * t + 1.5 * hidden**2 + 0.7 * rng.normal(size=n)
+
+
+@pytest.mark.filterwarnings("ignore::causalrep.estimators.OverlapWarning")
+def test_kernels_find_bridges_that_are_no_lines():
+    X, y = curved_design(1200, 0)
+    curved = KernelProximal(0, 1, 2, cv=2, random_state=0).fit(X, y).ate()
+    straight = ProximalTwoStage(0, 1, 2).fit(X, y).ate()
+    adjusted = AIPW(0, cv=2, random_state=0).fit(X, y).ate()
+    assert abs(curved.estimate - 2) < 2.5 * curved.se
+    assert curved.se < 0.3
+    assert adjusted.estimate - 2 > 2.5 * adjusted.se  # noisy proxies leave confounding
+    assert straight.estimate - 2 > 5 * straight.se
+
+
+def test_kernels_are_deterministic_and_leave_doses_to_the_linear_bridge():
+    X, y, _ = hidden_design(200, 0)
+    est = KernelProximal("t", "z", "w", cv=2, n_components=10, random_state=3)
+    assert est.fit(X, y).ate().estimate == est.fit(X, y).ate().estimate
+    dose = X.assign(t=X["x"] + X["z"] ** 2)
+    options = {"treatment_type": "continuous"}
+    linear = ProximalTwoStage("t", "z", "w", **options).fit(dose, y).ate()
+    kernel = KernelProximal("t", "z", "w", **options).fit(dose, y).ate()
+    assert kernel.estimate == pytest.approx(linear.estimate)
+    assert kernel.se == pytest.approx(linear.se)
+
+
+def test_the_inverse_probability_minimises_its_loss():
+    rng = np.random.default_rng(0)
+    features, taken = rng.normal(size=(60, 3)), rng.random(60) < 0.4
+    weight = rng.uniform(0.5, 1.5, 60)
+    beta, constant = _inverse_probability(features, taken, weight, 2.0)
+
+    def loss(parameters):
+        f = parameters[3] + features @ parameters[:3]
+        return np.sum(weight * (taken * f**2 - 2 * f)) + 2.0 * np.sum(parameters[:3] ** 2)
+
+    best = minimize(loss, np.zeros(4)).x
+    np.testing.assert_allclose([*beta, constant], best, atol=1e-4)
+    f = constant + features @ beta
+    assert np.sum(weight * taken * f) == pytest.approx(weight.sum())  # the constant is not penalised
+
+
+@pytest.mark.parametrize("options", [{"n_components": 0}, {"penalty": 0.0}])
+def test_options_of_kernels_are_checked(options):
+    X, y, _ = hidden_design(60, 0)
+    with pytest.raises(DataError, match=f"`{next(iter(options))}`"):
+        KernelProximal("t", "z", "w", **options).fit(X, y)
+
+
 # Three columns have a role here, and the data of these checks have two or one.
 TWO_COLUMNS = (
     "check_estimators_fit_returns_self",
@@ -170,14 +235,15 @@ TWO_COLUMNS = (
     "check_sample_weights_pandas_series",
     "check_sample_weights_shape",
 )
+TOO_MANY = "check_sample_weight_equivalence_on_dense_data"
 
 
 @pytest.mark.filterwarnings("ignore::causalrep.estimators.DoseWarning")
 @parametrize_with_checks(
-    [ProximalTwoStage(0, 1, 2)],
-    expected_failed_checks=lambda _: {
+    [ProximalTwoStage(0, 1, 2), KernelProximal(0, 1, 2)],
+    expected_failed_checks=lambda est: {
         **dict.fromkeys(TWO_COLUMNS, "three columns have a role, and there are two"),
-        "check_sample_weight_equivalence_on_dense_data": "15 rows for 30 coefficients",
+        **({} if isinstance(est, KernelProximal) else {TOO_MANY: "27 rows for 30 coefficients"}),
     },
 )
 def test_proximal_passes_the_common_checks(estimator, check):
