@@ -291,7 +291,8 @@ class World(SCM):
     @property
     def periods(self) -> Mapping[str, float]:
         """The unlabelled factors that live on a circle, such as a hue, with its length."""
-        return self.renderer.periods
+        mechanism = self._targets.get(IMAGE)
+        return mechanism.periods if isinstance(mechanism, Renderer) else MappingProxyType({})
 
     def render(self, values: Any, nuisance: Mapping[str, Any] | None = None) -> Any:
         """Draw the picture of given labels.

@@ -9,6 +9,7 @@ import pytest
 
 from causalrep.datasets import load_morphomnist
 from causalrep.graphs import DAG
+from causalrep.metrics import counterfactual_report
 from causalrep.utils import DataError, ImpossibleEvidenceError
 
 N = 12
@@ -223,3 +224,20 @@ def test_real_pictures_show_what_the_labels_say(real):
     assert away["thickness"].mean() < 0.11
     assert away["intensity"].mean() < 0.7
     assert away.notna().all().all()
+
+
+def test_a_model_can_be_scored_without_true_pictures(folder):
+    """Copying misses the thickness that was asked for; what takes the truth is left out."""
+    data = load_morphomnist(folder)
+
+    class Copy:
+        def abduct(self, images):
+            return images
+
+        def predict_images(self, abducted, do):
+            return abducted
+
+    report = counterfactual_report({"same": Copy()}, data.world, samples=data.samples, nodes=["thickness"])
+    assert report.score("same", "", "reconstruction", region="whole").estimate == 0
+    assert report.score("same", "thickness", "reversibility", region="whole").estimate == 0
+    assert not {"error", "nuisance recovery", "latent error"} & set(report.table()["metric"])
