@@ -234,7 +234,7 @@ def test_a_model_can_be_scored_without_true_pictures(folder):
         def abduct(self, images):
             return images
 
-        def predict_images(self, abducted, do):
+        def predict_images(self, abducted, do):  # noqa: ARG002
             return abducted
 
     report = counterfactual_report({"same": Copy()}, data.world, samples=data.samples, nodes=["thickness"])
