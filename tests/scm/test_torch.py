@@ -225,7 +225,7 @@ def mixed():
 @pytest.mark.parametrize(
     "word",
     ["linear", "spline", "heteroscedastic", "postnonlinear", FlowRegression((8,), max_epochs=2)],
-    ids=str,
+    ids=["linear", "spline", "heteroscedastic", "postnonlinear", "flow"],
 )
 def test_learned_mechanisms_have_twins(word, mixed):
     graph = DAG([("X", "T"), ("X", "Y"), ("Z", "Y"), ("T", "Y")])
