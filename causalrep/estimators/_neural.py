@@ -231,7 +231,7 @@ class CFRNet(TARNet):
     >>> from causalrep.estimators import CFRNet
     >>> rng = np.random.default_rng(0)
     >>> w = rng.normal(size=(1000, 1))
-    >>> t = (rng.random(1000) < 1 / (1 + np.exp(-w[:, 0]))).astype(int)
+    >>> t = (rng.random(1000) < 1 / (1 + np.exp(-w[:, 0] / 2))).astype(int)
     >>> y = t * w[:, 0] + 0.1 * rng.normal(size=1000)
     >>> net = CFRNet(cv=2, max_epochs=40, random_state=0).fit(w, y, treatment=t)
     >>> bool(np.abs(net.predict([[-1.0], [1.0]]) - [-1, 1]).max() < 0.2)
@@ -346,7 +346,7 @@ class DragonNet(TARNet):
     >>> from causalrep.estimators import DragonNet
     >>> rng = np.random.default_rng(0)
     >>> w = rng.normal(size=(1000, 1))
-    >>> t = (rng.random(1000) < 1 / (1 + np.exp(-w[:, 0]))).astype(int)
+    >>> t = (rng.random(1000) < 1 / (1 + np.exp(-w[:, 0] / 2))).astype(int)
     >>> y = t * w[:, 0] + 0.1 * rng.normal(size=1000)
     >>> net = DragonNet(cv=2, max_epochs=40, random_state=0).fit(w, y, treatment=t)
     >>> bool(np.abs(net.predict([[-1.0], [1.0]]) - [-1, 1]).max() < 0.2)

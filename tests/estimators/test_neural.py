@@ -193,6 +193,8 @@ def test_a_dose_is_refused():
 
 @pytest.mark.gpu
 def test_a_device_gives_the_effects_of_the_cpu():
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
     W, t, y, effect = design(1000, seed=0)
     net = TARNet(device="cuda", propensity_model="linear", **QUICK).fit(W, y, treatment=t)
     assert np.sqrt(np.mean((net.predict(W) - effect) ** 2)) < 0.25
