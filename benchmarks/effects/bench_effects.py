@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 from designs import DATA_SETS, DESIGNS, nonlinear
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from causalrep.estimators import AIPW, CausalForest, DoubleML, RLearner, TARNet
 
@@ -115,14 +116,13 @@ def speed(peer: str | None) -> None:
     """Print CPU seconds with linear nuisances."""
     data = nonlinear(2000, 0)
     W, t, y = data["W"], data["t"], data["y"]
+    line, logit = LinearRegression(), LogisticRegression()  # the same models as the peers'
+    same = {"outcome_model": line, "propensity_model": logit, "random_state": 0}
+    plr = DoubleML(model="plr", outcome_model=line, treatment_model=line, random_state=0)
     calls = {
-        "AIPW": lambda: AIPW(random_state=0, **LINEAR).fit(W, y, treatment=t).ate(),
-        "PLR": lambda: (
-            DoubleML(model="plr", outcome_model="linear", treatment_model="linear", random_state=0)
-            .fit(W, y, treatment=t)
-            .ate()
-        ),
-        "forest": lambda: CausalForest(n_estimators=200, random_state=0, **LINEAR).fit(W, y, treatment=t),
+        "AIPW": lambda: AIPW(**same).fit(W, y, treatment=t).ate(),
+        "PLR": lambda: plr.fit(W, y, treatment=t).ate(),
+        "forest": lambda: CausalForest(n_estimators=200, **same).fit(W, y, treatment=t),
         "AIPW, blend": lambda: AIPW(random_state=0).fit(W, y, treatment=t).ate(),
     }
     for name, call in calls.items():
