@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -153,7 +154,14 @@ def first_stage_f(data: Partialled) -> float:
     """Return the F statistic of the instruments in the first stage."""
     coefficients, covariance = data.reduced_form()
     gamma = coefficients[1]
+    if _is_exact(data, gamma, float(np.trace(data.z.T @ data.z @ covariance[1, 1]))):
+        return math.inf
     return float(gamma @ np.linalg.pinv(covariance[1, 1]) @ gamma / len(gamma))
+
+
+def _is_exact(data: Partialled, gamma: Array, variance: float) -> bool:
+    """Say whether the instruments give the treatment without error, as one does that is the treatment."""
+    return variance <= 1e-20 * float(np.square(data.z @ gamma).sum())
 
 
 def weak_instrument_test(data: Partialled, tolerance: float, alpha: float) -> WeakInstrumentTest:
@@ -166,6 +174,8 @@ def weak_instrument_test(data: Partialled, tolerance: float, alpha: float) -> We
     root = linalg.sqrtm(gram).real  # in orthonormal instruments, as in the paper
     spread = root @ covariance[1, 1] @ root
     trace, largest = float(np.trace(spread)), float(np.linalg.eigvalsh(spread)[-1])
+    if _is_exact(data, gamma, trace):
+        return WeakInstrumentTest(math.inf, math.nan, math.nan)  # nothing is uncertain, so nothing is tested
     x = 1 / tolerance
     dof = trace**2 * (1 + 2 * x) / (float(np.sum(spread**2)) + 2 * x * trace * largest)
     critical = float(stats.ncx2.isf(alpha, dof, x * dof) / dof)

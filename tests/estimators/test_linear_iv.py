@@ -253,3 +253,13 @@ def test_columns_may_be_named(kind):
     est = kind(treatment=2, instrument=[3, 4, 5]).fit(np.column_stack([W, t, Z]), y)
     assert est.ate().estimate == pytest.approx(fit(kind, (W, Z, t, y)).ate().estimate)
     np.testing.assert_allclose(est.predict(np.column_stack([W, t, Z])[:3]), est.ate().estimate)
+
+
+@pytest.mark.parametrize("n", [10, 12, 40])
+def test_an_instrument_that_is_the_treatment_is_infinitely_strong(n):
+    rng = np.random.default_rng(0)
+    t = np.repeat([0, 1], n // 2)
+    y = t + rng.normal(size=n)
+    found = TwoStageLeastSquares().fit(rng.normal(size=(n, 1)), y, treatment=t, instrument=t.astype(float))
+    assert found.first_stage_f_ == found.effective_f_ == np.inf
+    assert not found.weak_instruments().is_weak
