@@ -77,8 +77,8 @@ class RegressionDiscontinuity(BaseEstimator):  # type: ignore[misc]
     Notes
     -----
     The robust bias-corrected interval of [1]_, variances by three nearest neighbours, bandwidths by the
-    direct plug-in rule of [2]_ in three steps with regularisation. `density_test` and `covariate_continuity`
-    look for what speaks against the design.
+    direct plug-in rule of [2]_ in three steps with regularisation. `density_test`, after [3]_, and
+    `covariate_continuity` look for what speaks against the design.
 
     References
     ----------
@@ -325,8 +325,8 @@ class RegressionDiscontinuity(BaseEstimator):  # type: ignore[misc]
 
         Notes
         -----
-        The estimator of [3]_: a local quadratic of the distribution function, with a cubic for inference; the
-        variance is that of its influence function.
+        The estimator of Cattaneo, Jansson and Ma (2020, see the class): a local quadratic of the distribution
+        function, with a cubic for inference; the variance is that of its influence function.
         """
         check_is_fitted(self)
         pair = None
