@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from causalrep.estimators._crossfit import make_splits
+from causalrep.estimators._crossfit import Split, make_splits
 from causalrep.estimators._data import Sample, Treatment
 from causalrep.estimators._proximal import Names, ProximalEstimator, TwoStageBridge, _weakest_f
 from causalrep.estimators._scores import LinearScore, pseudo_score
@@ -25,6 +26,7 @@ __all__ = ["KernelProximal"]
 Array = NDArray[np.float64]
 
 _FIRST_PENALTIES = np.logspace(-3, 2, 6)
+_FEWEST = 10  # rows of an arm from which its bridges are learned
 
 
 class KernelProximal(ProximalEstimator):
@@ -61,7 +63,8 @@ class KernelProximal(ProximalEstimator):
     Raises
     ------
     DataError
-        If a proxy is missing, or there are too few of the treatment.
+        If a proxy is missing, there are too few of the treatment, or a fold leaves fewer than ten rows of an
+        arm to learn from.
 
     Notes
     -----
@@ -141,6 +144,7 @@ class KernelProximal(ProximalEstimator):
             n_rep=1,
             seed=seed,
         )
+        _check_rows(sample, splits[0])
         sides = np.column_stack([w, sample.W]), np.column_stack([z, sample.W])
         psi = np.zeros(len(sample.y))
         for arm, sign in ((0, -1.0), (1, 1.0)):
@@ -153,6 +157,16 @@ class KernelProximal(ProximalEstimator):
 
     def _scores(self, estimand: str) -> list[LinearScore]:  # noqa: ARG002
         return [self._score_of_rows]
+
+
+def _check_rows(sample: Sample, splits: Sequence[Split]) -> None:
+    for train, _ in splits:
+        learned = train[sample.weight[train] > 0]
+        fewest = int(min(np.sum(sample.t[learned] == arm) for arm in (0, 1)))
+        if fewest < _FEWEST:
+            raise DataError(
+                f"KernelProximal needs at least {_FEWEST} rows of each arm outside of each fold, got {fewest}"
+            )
 
 
 def _bridges(

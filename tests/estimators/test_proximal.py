@@ -248,3 +248,11 @@ TOO_MANY = "check_sample_weight_equivalence_on_dense_data"
 )
 def test_proximal_passes_the_common_checks(estimator, check):
     check(estimator)
+
+
+def test_kernels_need_rows_of_each_arm():
+    rng = np.random.default_rng(0)
+    t = np.repeat([0, 1], [40, 9])
+    X = np.column_stack([t, rng.normal(size=(49, 2))])
+    with pytest.raises(DataError, match=r"needs at least 10 rows of each arm outside of each fold, got [45]"):
+        KernelProximal(0, treatment_proxy=1, outcome_proxy=2, cv=2).fit(X, rng.normal(size=49))
