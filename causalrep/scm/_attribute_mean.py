@@ -33,6 +33,7 @@ from causalrep.graphs import DAG
 from causalrep.scm._attribution import Attribution
 from causalrep.scm._encoding import Encoding, is_categorical
 from causalrep.scm._evidence import Evidence
+from causalrep.scm._learners import fitted_clone
 from causalrep.scm._mechanism import Array
 from causalrep.scm._shapley import EXACT, coalition_weights, subsets
 from causalrep.utils import DataError, RandomState, UnknownNameError, as_seed, keyed_generator, keyed_seed
@@ -79,7 +80,7 @@ def attribute_mean_change(
     cv : int, default=5
         Folds: no row is judged by a model that has seen it.
     random_state : int, numpy Generator, numpy RandomState or None, default=None
-        Seed of the folds, and of models that take one.
+        Seed of the folds, and of models whose own is None.
 
     Returns
     -------
@@ -130,7 +131,9 @@ def attribute_mean_change(
         raise DataError(f"`cv` must be an integer from 2 on, got {cv!r}")
     samples = [_columns(rows, order, name, int(cv)) for name, rows in (("old", old), ("new", new))]
     design = _Design(order, samples, int(cv), as_seed(random_state))
-    pieces = _influence(design, regressor or _smooth(False), classifier or _smooth(True))
+    regressor = _smooth(False) if regressor is None else regressor  # an unfitted forest has no truth value
+    classifier = _smooth(True) if classifier is None else classifier
+    pieces = _influence(design, regressor, classifier)
     players = tuple(node for node in dag.nodes if node in wanted)
     return _attribution(players, order, pieces, f"change of {target!r}: mean")
 
@@ -171,15 +174,11 @@ class _Design:
 
     def cross_fit(self, model: Any, prefix: int, y: Any, rows: NDArray[np.bool_]) -> Floats:
         """Return predictions for all rows of both samples by models that saw `rows` of the other folds."""
-        from sklearn.base import clone
-
         X, out = self.prefixes[prefix], np.empty(len(y))
         for fold in range(self.cv):
             held = self.fold == fold
-            own = clone(model)
-            if "random_state" in own.get_params():
-                own.set_params(random_state=keyed_seed(self.seed, "model", prefix, fold) % 2**32)
-            own.fit(X[rows & ~held], y[rows & ~held])
+            learned = rows & ~held
+            own = fitted_clone(model, X[learned], y[learned], keyed_seed(self.seed, "model", prefix, fold))
             proba = getattr(own, "predict_proba", None)
             out[held] = own.predict(X[held]) if proba is None else proba(X[held])[:, 1]
         return out

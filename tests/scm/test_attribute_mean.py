@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from causalrep.graphs import DAG
@@ -34,6 +35,7 @@ def test_parts_add_up_to_the_difference_of_the_sample_means_and_agree_with_the_m
     assert ((found.se > 0.01) & (found.se < 0.08)).all()
 
 
+ROLES = "regressor", "classifier"
 RIGHT = LinearRegression(), LogisticRegression()
 BLIND = DummyRegressor(), DummyClassifier(strategy="prior")
 
@@ -74,6 +76,19 @@ def test_labels_are_causes_too():
         rows.append(pd.DataFrame({"kind": kind, "Y": 2.0 * (kind == "c") + rng.normal(size=3000)}))
     found = attribute_mean_change(DAG([("kind", "Y")]), *rows, "Y", random_state=0)
     assert abs(found["kind"] - 0.8) < 4 * found["kind"].se
+    assert abs(found["Y"]) < 4 * found["Y"].se
+
+
+def test_forests_can_be_asked():
+    forests = (
+        kind(n_estimators=20, min_samples_leaf=20, random_state=0)
+        for kind in (RandomForestRegressor, RandomForestClassifier)
+    )
+    old, new = (SCM.from_equations(f"X = N({mean}, 1); Y = X + N(0, 1)") for mean in (0, 0.5))
+    found = attribute_mean_change(
+        old.graph, *tables(800, old, new), "Y", **dict(zip(ROLES, forests, strict=True)), random_state=0
+    )
+    assert abs(found["X"] - 0.5) < 4 * found["X"].se
     assert abs(found["Y"]) < 4 * found["Y"].se
 
 
