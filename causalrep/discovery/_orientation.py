@@ -52,6 +52,7 @@ def find_evidence(
     rule: str,
     alpha: float,
     max_cond: int | None,
+    near: NDArray[np.bool_] | None = None,
 ) -> tuple[Evidence, int, int]:
     """Return what separates each pair that is not adjacent and has common neighbours.
 
@@ -59,7 +60,8 @@ def find_evidence(
     four neighbours of either end in the finished skeleton, the one with the largest p-value. The other
     rules count all sets of neighbours of either end, of any size up to `max_cond`. So do the first two
     for pairs that knowledge holds apart: no search has recorded a set for them, and to treat
-    them as colliders, or as none, without one would be a guess.
+    them as colliders, or as none, without one would be a guess. Where not all neighbours may be conditioned
+    on, row i of `near` says which of node i may.
 
     Returns
     -------
@@ -76,13 +78,14 @@ def find_evidence(
         wanted |= wanted.T
     if not wanted.any():
         return recorded, 0, 0
+    near = skeleton.adjacency if near is None else near
     if rule in ("conservative", "majority"):
         return evidence_by_votes(
-            test, skeleton, constraints, wanted, rule=rule, alpha=alpha, max_cond=max_cond
+            test, skeleton, constraints, wanted, near, rule=rule, alpha=alpha, max_cond=max_cond
         )
     largest = min(_LARGEST_SET, test.test.max_cond, _LARGEST_SET if max_cond is None else max_cond)
     found = [
-        weakest_tests(test, neighbourhood_questions(skeleton.adjacency, wanted, size, constraints.tier), size)
+        weakest_tests(test, neighbourhood_questions(near, wanted, size, constraints.tier), size)
         for size in range(largest + 1)
     ]
     separating = [part.take(part.pvalue > alpha) for part in found]

@@ -41,6 +41,7 @@ def evidence_by_votes(
     skeleton: Skeleton,
     constraints: Constraints,
     wanted: NDArray[np.bool_],
+    near: NDArray[np.bool_],
     *,
     rule: str,
     alpha: float,
@@ -54,15 +55,17 @@ def evidence_by_votes(
         As for `find_evidence`.
     wanted : array of shape (d, d), bool
         Pairs that are not adjacent, symmetric.
+    near : array of shape (d, d), bool
+        Row i holds the neighbours of node i that may be conditioned on.
     rule : {"conservative", "majority"}
         A node is in the set if it is in all, or in more than half, of the separating sets; it is unsure if
         it is in some of them only, or in just half.
     """
-    votes = _Votes(test, skeleton.adjacency, wanted, alpha)
-    bounds = (int(skeleton.adjacency.sum(axis=1).max()), test.test.max_cond)
+    votes = _Votes(test, skeleton.adjacency, near, wanted, alpha)
+    bounds = (int(near.sum(axis=1).max()), test.test.max_cond)
     largest = min(bounds if max_cond is None else (*bounds, max_cond))
     for size in range(largest + 1):
-        for block in neighbourhood_questions(skeleton.adjacency, wanted, size, constraints.tier):
+        for block in neighbourhood_questions(near, wanted, size, constraints.tier):
             votes.ask(block, size)
     votes.add_recorded(skeleton, largest)
     return votes.evidence(rule), votes.n_tests, votes.n_untestable
@@ -72,9 +75,14 @@ class _Votes:
     """For each pair, how many sets separate it, and how many of them hold each node."""
 
     def __init__(
-        self, test: CanonicalTest, adjacency: NDArray[np.bool_], wanted: NDArray[np.bool_], alpha: float
+        self,
+        test: CanonicalTest,
+        adjacency: NDArray[np.bool_],
+        near: NDArray[np.bool_],
+        wanted: NDArray[np.bool_],
+        alpha: float,
     ) -> None:
-        self._test, self._adjacency, self._alpha = test, adjacency, alpha
+        self._test, self._adjacency, self._near, self._alpha = test, adjacency, near, alpha
         self.pairs = np.argwhere(np.triu(wanted))
         self._keys = self.pairs[:, 0] * test.d + self.pairs[:, 1]
         self._total = np.zeros(len(self.pairs), dtype=np.int64)
@@ -103,7 +111,7 @@ class _Votes:
         self.n_tests += pvalues.size
         self.n_untestable += int(np.isnan(pvalues).sum())
         # A set of common neighbours is asked from both ends, and counts once.
-        again = (part.i > part.j)[:, None] & self._adjacency[part.j[:, None, None], sets].all(axis=2)
+        again = (part.i > part.j)[:, None] & self._near[part.j[:, None, None], sets].all(axis=2)
         separating = (pvalues > self._alpha) & ~again
         key = np.minimum(part.i, part.j) * self._test.d + np.maximum(part.i, part.j)
         row = np.searchsorted(self._keys, key)
@@ -125,8 +133,8 @@ class _Votes:
         known[known] = (self.pairs[place[known]] == skeleton.pairs[known]).all(axis=1)
         row, pairs, sets = place[known], skeleton.pairs[known], skeleton.sets[known]
         asked = (sets >= 0).sum(axis=1) <= largest
-        asked &= ((sets < 0) | self._adjacency[pairs[:, :1], sets]).all(axis=1) | (
-            (sets < 0) | self._adjacency[pairs[:, 1:], sets]
+        asked &= ((sets < 0) | self._near[pairs[:, :1], sets]).all(axis=1) | (
+            (sets < 0) | self._near[pairs[:, 1:], sets]
         ).all(axis=1)
         row, pairs, sets = row[~asked], pairs[~asked], sets[~asked]
         self._total[row] += 1
