@@ -4,9 +4,11 @@ The file says everything::
 
     out = "results"                 # folder of trainings, scores and tables
     seeds = [0, 1, 2]               # of training data and training
+    device = "cuda"                 # default "auto"
+    workers = 4                     # trainings side by side, default 1
 
     [budget]
-    cpu_seconds = 200               # of every training; or steps = 2000
+    cpu_seconds = 200               # of every training; or steps, images, device_seconds
 
     [data]
     size = 16                       # of the images
@@ -26,28 +28,32 @@ The file says everything::
     nuisance = "texture"
 
 Every training keeps a checkpoint and every model its scores, so a benchmark that was stopped, by ``kill -9``
-too, goes on where it was; tables and picture are made anew after each training.
+too, goes on where it was; tables and picture are made anew after each training. A training uses one thread of
+the CPU, so that its result does not depend on how many run side by side.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+import sys
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from causalrep.cli._benchmark_budget import clock, device_name, plan_steps, try_models
 from causalrep.cli._benchmark_plan import BenchmarkPlan, Row, read_plan
 from causalrep.cli._benchmark_tables import Result, write_tables
-from causalrep.utils import DataError, keyed_seed, write_text
+from causalrep.utils import CausalRepError, DataError, keyed_seed, write_text
 
 __all__ = ["run_benchmark"]
 
-_PROBE_STEPS = 60
-_PROBE_IMAGES = 512
 
-
-def run_benchmark(config: Path, *, out: Path | None = None, device: str = "auto") -> None:
+def run_benchmark(
+    config: Path, *, out: Path | None = None, device: str = "auto", workers: int | None = None
+) -> None:
     """Train and score what is not done yet, and write the tables.
 
     Parameters
@@ -57,26 +63,74 @@ def run_benchmark(config: Path, *, out: Path | None = None, device: str = "auto"
     out : Path, optional
         Folder of the results; default what the file says.
     device : str, default="auto"
-        Where to train.
+        Where to train; "auto" is what the file says.
+    workers : int, optional
+        Trainings side by side, each in a process of its own; default what the file says.
 
     Raises
     ------
-    DataError, UnknownNameError
+    DataError, UnknownNameError, DeviceError
         Before any work, for what is wrong with the file; and for a folder whose results were made with
-        other settings.
+        other settings. A training that fails is left out, and told of at the end.
     """
+    from causalrep.representation.trainer import Trainer
+
     plan = read_plan(config, out=out)
+    place = str(Trainer(device=plan.device if device == "auto" else device).device)
     rows = list(plan.rows())
     for row in rows:
         _check_claim(plan, row)
-    for model in plan.models:  # an argument that a model refuses is an error now, not after hours
-        _probe(plan, Row(plan.worlds[0], model, plan.seeds[0]), device, steps=1)
-    results: list[Result] = []
-    for k, row in enumerate(rows, 1):
-        print(f"[{k}/{len(rows)}] {row.world.name}: {row.model.name}, seed {row.seed}", flush=True)
-        results.append(_result(plan, row, device))
-        write_tables(plan, results)
+    with _one_thread():
+        plan_steps(plan, rows, place, try_models(plan, place))
+    done: dict[int, Result] = {}
+    failed: list[str] = []
+    for number, result in _results(plan, rows, place, plan.workers if workers is None else workers):
+        if isinstance(result, str):
+            failed.append(str(rows[number]))
+            print(f"{rows[number]} failed: {result}", file=sys.stderr, flush=True)
+        else:
+            done[number] = result
+            write_tables(plan, [done[k] for k in sorted(done)])
+            print(f"[{len(done)}/{len(rows)}] {rows[number]}", flush=True)
     print(f"{plan.out / 'results.md'}, results.csv, results.png")
+    if failed:
+        raise DataError(f"{len(failed)} of {len(rows)} trainings failed: {'; '.join(failed)}")
+
+
+def _results(
+    plan: BenchmarkPlan, rows: Sequence[Row], device: str, workers: int
+) -> Iterator[tuple[int, Result | str]]:
+    """Yield the number of every row and its result, or what went wrong, as they come to an end."""
+    from joblib import Parallel, delayed
+
+    pool = Parallel(
+        n_jobs=workers, backend="loky", return_as="generator_unordered", batch_size=1, pre_dispatch=workers
+    )
+    tasks = (delayed(_attempt)(plan, number, row, device, workers == 1) for number, row in enumerate(rows))
+    yield from pool(tasks)
+
+
+def _attempt(
+    plan: BenchmarkPlan, number: int, row: Row, device: str, progress: bool
+) -> tuple[int, Result | str]:
+    try:
+        with _one_thread():
+            return number, _result(plan, row, device, progress)
+    except (CausalRepError, RuntimeError) as error:  # torch's own errors, as of memory, are RuntimeErrors
+        return number, f"{type(error).__name__}: {error}"
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch use one thread in the block."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _settings(plan: BenchmarkPlan, row: Row) -> dict[str, Any]:
@@ -86,7 +140,7 @@ def _settings(plan: BenchmarkPlan, row: Row) -> dict[str, Any]:
         "seed": row.seed,
         "size": plan.size,
         "images": plan.n_train,
-        "budget": plan.budget,
+        "budget": str(plan.budget),
         "scores": dict(plan.scores),
     }
 
@@ -105,19 +159,19 @@ def _check_claim(plan: BenchmarkPlan, row: Row) -> None:
             )
 
 
-def _result(plan: BenchmarkPlan, row: Row, device: str) -> Result:
+def _result(plan: BenchmarkPlan, row: Row, device: str, progress: bool) -> Result:
     from causalrep.metrics import CounterfactualReport
 
     folder = plan.folder(row)
     write_text(folder / "settings.json", json.dumps(_settings(plan, row), indent=1))
     if not (folder / "scores").exists():
-        _score(plan, row, _trained(plan, row, device))
+        _score(plan, row, _trained(plan, row, device, progress), progress)
         shutil.rmtree(folder / "checkpoint", ignore_errors=True)
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     return Result(row, CounterfactualReport.load(folder / "scores"), run)
 
 
-def _trained(plan: BenchmarkPlan, row: Row, device: str) -> Any:
+def _trained(plan: BenchmarkPlan, row: Row, device: str, progress: bool) -> Any:
     """Return the model, from its folder if it was trained before, else trained within the budget."""
     from causalrep.representation import load_model
 
@@ -126,28 +180,27 @@ def _trained(plan: BenchmarkPlan, row: Row, device: str) -> Any:
         return load_model(folder / "model", device=device)
     world = plan.make_world(row.world)
     run = folder / "run.json"
-    if not run.exists():
-        steps = plan.steps or _steps_within(plan, row, device)
-        write_text(run, json.dumps({"steps": steps, "attempts": 0}))
     state = json.loads(run.read_text(encoding="utf-8"))
     state["attempts"] += 1
     write_text(run, json.dumps(state))
     train = world.sample(plan.n_train, random_state=keyed_seed(row.seed, "train"))
     model = plan.make_model(
         row, world.graph_of_labels,
-        max_steps=state["steps"], device=device, checkpoint=folder / "checkpoint", progress=True,
+        max_steps=state["steps"], device=device, checkpoint=folder / "checkpoint", progress=progress,
     )  # fmt: skip
-    start = time.process_time()
+    starts = {kind: clock(kind, device) for kind in ("cpu_seconds", "device_seconds")}
     model.fit(train["image"], train.frame)
-    # of an interrupted training only the last part is known
-    state["cpu_seconds"] = time.process_time() - start if state["attempts"] == 1 else None
+    for kind, start in starts.items():
+        # of an interrupted training only the last part is known
+        state[kind] = clock(kind, device) - start if state["attempts"] == 1 else None
     state["parameters"] = sum(p.numel() for p in model.network_.parameters())
+    state["device"] = device_name(device)
     model.save(folder / "model")
     write_text(run, json.dumps(state))
     return model
 
 
-def _score(plan: BenchmarkPlan, row: Row, model: Any) -> None:
+def _score(plan: BenchmarkPlan, row: Row, model: Any, progress: bool) -> None:
     from causalrep.metrics import LabelOracle, counterfactual_report
 
     world, wanted = plan.make_world(row.world), plan.scores
@@ -160,41 +213,9 @@ def _score(plan: BenchmarkPlan, row: Row, model: Any) -> None:
     report = counterfactual_report(
         {row.model.name: model}, world,
         n_images=wanted["images"], random_state=wanted["seed"], compositions=wanted["compositions"],
-        oracle=oracle, n_examples=2, progress=True, **options,
+        oracle=oracle, n_examples=2, progress=progress, **options,
     )  # fmt: skip
     run = plan.folder(row) / "run.json"
     state = json.loads(run.read_text(encoding="utf-8"))
     write_text(run, json.dumps({**state, "scoring_cpu_seconds": time.process_time() - start}))
     report.save(plan.folder(row) / "scores")
-
-
-def _steps_within(plan: BenchmarkPlan, row: Row, device: str) -> int:
-    """Return the number of steps that a training can make within the CPU-seconds of the budget.
-
-    A short training tells the seconds per step of each of its stages. The stages of an encoder have at most
-    ``recipe_.encoder_steps`` of them, the others as many as the training.
-    """
-    if plan.cpu_seconds is None:
-        raise ValueError("the budget is not in CPU-seconds")
-    _probe(plan, row, device, steps=2)  # what only the first call costs is not part of the price
-    model, seconds = _probe(plan, row, device, steps=_PROBE_STEPS)
-    clock: dict[str, float] = {}
-    for line in model.training_log_.rows:
-        clock[str(line["stage"])] = float(line["seconds"])
-    price = {stage: seconds * share / sum(clock.values()) / _PROBE_STEPS for stage, share in clock.items()}
-    caps = {stage: model.recipe_.encoder_steps for stage in ("labels", "mechanisms") if stage in price}
-    steps = int(plan.cpu_seconds / sum(price.values()))
-    if caps and steps > min(caps.values()):
-        rest = plan.cpu_seconds - sum(price[stage] * cap for stage, cap in caps.items())
-        steps = int(rest / sum(cost for stage, cost in price.items() if stage not in caps))
-    return max(steps, 1)
-
-
-def _probe(plan: BenchmarkPlan, row: Row, device: str, *, steps: int) -> tuple[Any, float]:
-    """Train for a few steps and return the model and the CPU-seconds."""
-    world = plan.make_world(row.world)
-    few = world.sample(_PROBE_IMAGES, random_state=keyed_seed(row.seed, "probe"))
-    model = plan.make_model(row, world.graph_of_labels, max_steps=steps, device=device)
-    start = time.process_time()
-    model.fit(few["image"], few.frame)
-    return model, time.process_time() - start

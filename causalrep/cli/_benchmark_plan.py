@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,14 +13,40 @@ from typing import Any
 from causalrep.cli._config import check_keys, read_toml, table_of, text_of
 from causalrep.utils import DataError, UnknownNameError
 
-__all__ = ["BenchmarkPlan", "Part", "Row", "read_plan"]
+__all__ = ["BenchmarkPlan", "Budget", "Part", "Row", "read_plan"]
 
-_KEYS = ("out", "seeds", "data", "budget", "scores", "models", "worlds")
+_KEYS = ("out", "seeds", "device", "workers", "data", "budget", "scores", "models", "worlds")
 _SET_BY_COMMAND = ("self", "graph", "device", "checkpoint", "progress", "random_state", "max_steps")
 _DATA = {"size": 16, "images": 8000}
 _SCORES: dict[str, Any] = {
     "images": 128, "seed": 7, "compositions": [1, 10], "parts": None, "oracle_steps": 0,
 }  # fmt: skip
+_BUDGETS = {
+    "steps": "{:.0f} steps",
+    "images": "{:.0f} images shown",
+    "cpu_seconds": "{:g} CPU-seconds",
+    "device_seconds": "{:g} seconds of the device",
+}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every training may spend.
+
+    Attributes
+    ----------
+    kind : {"steps", "images", "cpu_seconds", "device_seconds"}
+        What is counted: optimiser steps, images shown in them, seconds of the CPU, or seconds of a device
+        that does nothing else.
+    amount : float
+        How much of it.
+    """
+
+    kind: str
+    amount: float
+
+    def __str__(self) -> str:
+        return _BUDGETS[self.kind].format(self.amount)
 
 
 @dataclass(frozen=True)
@@ -61,6 +88,9 @@ class Row:
     model: Part
     seed: int
 
+    def __str__(self) -> str:
+        return f"{self.world.name}: {self.model.name}, seed {self.seed}"
+
 
 @dataclass(frozen=True)
 class BenchmarkPlan:
@@ -75,10 +105,14 @@ class BenchmarkPlan:
         Of the training data and the training.
     size, n_train : int
         Side of the images and number of training images.
-    steps, cpu_seconds : int or None, float or None
-        The budget of every training; one of them.
+    budget : Budget
+        Of every training.
     scores : mapping
         How to score.
+    device : str
+        Where to train.
+    workers : int
+        Trainings side by side.
     """
 
     out: Path
@@ -87,9 +121,10 @@ class BenchmarkPlan:
     seeds: Sequence[int]
     size: int
     n_train: int
-    steps: int | None
-    cpu_seconds: float | None
+    budget: Budget
     scores: Mapping[str, Any]
+    device: str
+    workers: int
 
     def rows(self) -> Iterator[Row]:
         """Yield all trainings: every world and model with the first seed, then with the next."""
@@ -109,13 +144,6 @@ class BenchmarkPlan:
     def make_model(self, row: Row, graph: Any, **settings: Any) -> Any:
         """Return an unfitted model."""
         return row.model.make(graph=graph, random_state=row.seed, **row.model.arguments, **settings)
-
-    @property
-    def budget(self) -> str:
-        """The budget in words."""
-        if self.steps is not None:
-            return f"{self.steps} steps"
-        return f"{self.cpu_seconds:g} CPU-seconds"
 
 
 def read_plan(config: Path, *, out: Path | None = None) -> BenchmarkPlan:
@@ -150,7 +178,6 @@ def read_plan(config: Path, *, out: Path | None = None) -> BenchmarkPlan:
         raise DataError(f"{config} must say `seeds` as a list of whole numbers, got {seeds!r}")
     for seed in seeds:
         _whole(seed, "seeds", config, least=0)
-    steps, cpu_seconds = _budget(table_of(settings, "budget", config, ("steps", "cpu_seconds")), config)
     plan = BenchmarkPlan(
         out=out or config.parent / text_of(settings, "out", config),
         worlds=_parts(settings, "worlds", config, WORLDS, ("size",)),
@@ -158,26 +185,26 @@ def read_plan(config: Path, *, out: Path | None = None) -> BenchmarkPlan:
         seeds=tuple(dict.fromkeys(seeds)),
         size=data["size"],
         n_train=data["images"],
-        steps=steps,
-        cpu_seconds=cpu_seconds,
+        budget=_budget(table_of(settings, "budget", config, _BUDGETS), config),
         scores=scores,
+        device=text_of({"device": "auto", **settings}, "device", config),
+        workers=_whole(settings.get("workers", 1), "workers", config, least=1),
     )
     for part in plan.worlds:
         plan.make_world(part)
     return plan
 
 
-def _budget(table: Mapping[str, Any], config: Path) -> tuple[int | None, float | None]:
+def _budget(table: Mapping[str, Any], config: Path) -> Budget:
     if len(table) != 1:
-        raise DataError(
-            f"[budget] of {config} must have either `steps` or `cpu_seconds`, got {sorted(table)}"
-        )
-    if "steps" in table:
-        return _whole(table["steps"], "steps", config, least=1), None
-    seconds = table["cpu_seconds"]
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
-        raise DataError(f"{config} must say `cpu_seconds` as a positive number, got {seconds!r}")
-    return None, float(seconds)
+        known = ", ".join(f"`{kind}`" for kind in _BUDGETS)
+        raise DataError(f"[budget] of {config} must have one of {known}, got {sorted(table)}")
+    ((kind, amount),) = table.items()
+    if kind in ("steps", "images"):
+        return Budget(kind, _whole(amount, kind, config, least=1))
+    if isinstance(amount, bool) or not isinstance(amount, (int, float)) or not 0 < amount < math.inf:
+        raise DataError(f"{config} must say `{kind}` as a positive number, got {amount!r}")
+    return Budget(kind, float(amount))
 
 
 def _whole(value: Any, name: str, config: Path, *, least: int) -> int:

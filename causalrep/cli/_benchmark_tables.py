@@ -55,6 +55,7 @@ _COLUMNS = (
 )
 _HEADLINE = _Column("error", "mean of all", "error", "whole", digits=2)
 _COPY = "copy the factual image"
+_CLOCKS = {"cpu_seconds": "CPU-s", "device_seconds": "s"}
 
 
 def write_tables(plan: BenchmarkPlan, results: Sequence[Result]) -> None:
@@ -94,8 +95,8 @@ def _markdown(
     extractor = next((r.report.extractor for r in results if r.report.extractor), "none")
     parts = [
         "# Counterfactual images: models on worlds",
-        f"causalrep {causalrep.__version__}, torch {torch.__version__}, {torch.get_num_threads()} thread(s), "
-        f"{platform.machine()}. Images of {plan.size} px, {plan.n_train} for training, "
+        f"causalrep {causalrep.__version__}, torch {torch.__version__}, {platform.machine()}, "
+        f"{_devices(results)}. Images of {plan.size} px, {plan.n_train} for training, "
         f"{plan.scores['images']} new ones asked; budget of every training: {plan.budget}; {len(results)} of "
         f"{len(list(plan.rows()))} trainings done. Estimate ± half a 95 % interval over images and, where "
         f"there are several, seeds. Errors in grey levels of 255. Feature extractor {extractor}.",
@@ -107,6 +108,11 @@ def _markdown(
         if done:
             parts += [f"## {world.name}", _of_world(world.name, [m.name for m in done], results, pooled)]
     return "\n\n".join(parts) + "\n"
+
+
+def _devices(results: Sequence[Result]) -> str:
+    names = {str(result.run.get("device", "cpu")) for result in results}
+    return "trained on " + " and ".join("one thread of the CPU" if n == "cpu" else n for n in sorted(names))
 
 
 def _headline(plan: BenchmarkPlan, pooled: Mapping[tuple[str, str], CounterfactualReport]) -> str:
@@ -143,10 +149,14 @@ def _of_world(
         runs = [r.run for r in results if (r.row.world.name, r.row.model.name) == (world, model)]
         scores = [_found(pooled[world, model], model, column) for column in _COLUMNS]
         cells = ["" if s is None else _cell(s, c.digits) for s, c in zip(scores, _COLUMNS, strict=True)]
-        spent = [run.get("cpu_seconds") for run in runs]
-        times = "/".join("resumed" if t is None else f"{t:.0f}" for t in spent)
-        lines.append([model, *cells, "/".join(str(run["steps"]) for run in runs), times])
-    return _table(["model", *(column.title for column in _COLUMNS), "steps", "CPU-s"], lines)
+        steps = "/".join(str(run["steps"]) for run in runs)
+        lines.append([model, *cells, steps, *(_spent(runs, kind) for kind in _CLOCKS)])
+    return _table(["model", *(column.title for column in _COLUMNS), "steps", *_CLOCKS.values()], lines)
+
+
+def _spent(runs: Sequence[Mapping[str, Any]], kind: str) -> str:
+    spent = [run.get(kind) for run in runs]
+    return "/".join("resumed" if t is None else f"{t:.0f}" for t in spent)
 
 
 def _found(report: CounterfactualReport, model: str, column: _Column) -> Score | None:

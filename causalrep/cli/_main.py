@@ -86,7 +86,7 @@ def _run(options: argparse.Namespace) -> None:
     elif options.command == "benchmark":
         from causalrep.cli._benchmark import run_benchmark
 
-        run_benchmark(options.config, out=options.out, device=options.device)
+        run_benchmark(options.config, out=options.out, device=options.device, workers=options.workers)
     elif options.command == "discover":
         from causalrep.cli._discover import run_discover
 
@@ -149,6 +149,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     benchmark.add_argument("config", type=Path, help="TOML file; its keys are in the user guide")
     benchmark.add_argument("--out", type=Path, help="folder of the results (default: what the file says)")
+    benchmark.add_argument(
+        "--workers", type=_count, help="trainings side by side (default: what the file says)"
+    )
 
     report = commands.add_parser(
         "report",
@@ -226,6 +229,13 @@ def _seed(text: str) -> int:
     if seed < 0:
         raise argparse.ArgumentTypeError(f"must not be negative, got {seed}")
     return seed
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {count}")
+    return count
 
 
 def _one_line(error: BaseException) -> str:

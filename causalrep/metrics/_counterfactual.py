@@ -33,7 +33,6 @@ from causalrep.metrics._counterfactual_exam import (
     Images,
     Key,
     Question,
-    read_labels,
     set_exam,
 )
 from causalrep.metrics._counterfactual_judge import Judge, amplification, label_estimates, pixel_estimates
@@ -282,18 +281,18 @@ def _answer(
             metric = "reconstruction" if step == 1 else f"reconstruction x{step}"
             error = GREY_LEVELS * np.abs(images.astype(np.float64) - exam.images).mean(axis=(1, 2, 3))
             null[Key(metric, "whole", unit="grey levels")] = mean_estimate(error)
-    null_reading = read_labels(exam.world, reconstruction)
+    null_labels = exam.read(reconstruction).labels
     answers: dict[Hashable, Estimates] = {"": null}
     pictures: dict[Hashable, Images] = {}
     followed = [model.abduct(exam.images[rows]) for rows in exam.followed] if "axes" in judge.parts else []
     for question in exam.questions:
         prediction = _predict(model, name, exam, abducted, question, advance)
-        reading = read_labels(exam.world, prediction)
+        reading = exam.read(prediction)
         answers[question.node] = {
             **pixel_estimates(exam, question, prediction),
-            **label_estimates(exam, question, reading),
-            **amplification(exam, question, reading, null_reading),
-            **judge.of_images(question, prediction),
+            **label_estimates(exam, question, reading.labels),
+            **amplification(exam, question, reading.labels, null_labels),
+            **judge.of_images(question, prediction, reading),
             **judge.of_model(model, question, prediction, followed),
         }
         pictures[question.node] = prediction[:n_examples]

@@ -22,9 +22,8 @@ __all__ = [
     "Images",
     "Key",
     "Question",
+    "Reading",
     "Vector",
-    "read_factors",
-    "read_labels",
     "set_exam",
 ]
 
@@ -85,6 +84,13 @@ class Key(NamedTuple):
 Estimates: TypeAlias = dict[Key, Estimate]
 
 
+class Reading(NamedTuple):
+    """What the reader of a world reads from images: labels, and factors that are not labelled."""
+
+    labels: dict[Hashable, Vector]
+    factors: dict[Hashable, Vector]
+
+
 @dataclass(frozen=True)
 class Question:
     """An intervention on one node, with the truth about it."""
@@ -93,8 +99,7 @@ class Question:
     targets: Vector
     labels: dict[Hashable, Vector]  # true counterfactual values
     images: Images | None  # true counterfactual images
-    reading: dict[Hashable, Vector] | None  # the reader on the true counterfactual images
-    factors: dict[Hashable, Vector]  # unlabelled factors, read from the true counterfactual images
+    reading: Reading | None  # of the true counterfactual images
     unaffected: tuple[Hashable, ...]  # labels that are neither the node nor a descendant
     path: Vector  # of shape (n_followed, PATH_LENGTH): values to set the node to, in ascending order
 
@@ -106,11 +111,15 @@ class Exam:
     world: CounterfactualWorld
     images: Images
     labels: dict[Hashable, Vector]
-    reading: dict[Hashable, Vector]  # the reader on the factual images
+    reading: Reading  # of the factual images
     questions: tuple[Question, ...]
     batches: tuple[slice, ...]
     threshold: float
     n_followed: int  # the first so many images answer the questions that take many predictions
+
+    def read(self, images: Images) -> Reading:
+        """Return what the reader reads; what it read off the factual images is not asked again."""
+        return self.reading if np.array_equal(images, self.images) else _read(self.world, images)
 
     @property
     def followed(self) -> tuple[slice, ...]:
@@ -144,7 +153,7 @@ def set_exam(
         world=world,
         images=images,
         labels=_labels(graph, samples.frame, "samples"),
-        reading=read_labels(world, images),
+        reading=_read(world, images),
         questions=tuple(_set_question(world, samples, images, node, seed, n_followed) for node in asked),
         batches=tuple(slice(start, start + batch_size) for start in range(0, len(images), batch_size)),
         threshold=threshold,
@@ -176,8 +185,7 @@ def _set_question(
         targets=targets,
         labels=_labels(graph, truth.frame, f"the counterfactual under do({node})"),
         images=drawn,
-        reading=None if drawn is None else read_labels(world, drawn),
-        factors={} if drawn is None else read_factors(world, drawn),
+        reading=None if drawn is None else _read(world, drawn),
         unaffected=tuple(v for v in graph.nodes if v != node and v not in graph.descendants(node)),
         path=np.sort([draw("path", k)[:n_followed] for k in range(PATH_LENGTH)], axis=0).T,
     )
@@ -191,17 +199,11 @@ def _labels(graph: Any, frame: Any, what: str) -> dict[Hashable, Vector]:
     return {node: np.asarray(columns[node], dtype=np.float64) for node in graph.nodes}
 
 
-def read_labels(world: CounterfactualWorld, images: Images) -> dict[Hashable, Vector]:
-    """Return the labels that the reader of the world can read, by node."""
+def _read(world: CounterfactualWorld, images: Images) -> Reading:
     columns = columns_of(world.read(images), what="world.read(images)")
     nodes = world.graph_of_labels.nodes
-    return {node: np.asarray(columns[node], dtype=np.float64) for node in nodes if node in columns}
-
-
-def read_factors(world: CounterfactualWorld, images: Images) -> dict[Hashable, Vector]:
-    """Return what the reader of the world reads beside the labels, by factor."""
-    columns = columns_of(world.read(images), what="world.read(images)")
-    nodes = world.graph_of_labels.nodes
-    return {
-        name: np.asarray(column, dtype=np.float64) for name, column in columns.items() if name not in nodes
-    }
+    found = {name: np.asarray(column, dtype=np.float64) for name, column in columns.items()}
+    return Reading(
+        {node: found[node] for node in nodes if node in found},
+        {name: values for name, values in found.items() if name not in nodes},
+    )

@@ -14,8 +14,8 @@ from causalrep.metrics._counterfactual_exam import (
     Images,
     Key,
     Question,
+    Reading,
     Vector,
-    read_factors,
 )
 from causalrep.metrics._estimates import average_estimate, mean_estimate
 from causalrep.metrics._frechet import Extractor, extractor_digest, features_of
@@ -56,7 +56,8 @@ class Judge:
 
     def of_truth(self, question: Question) -> Estimates:
         """Return what reader, oracle and embedding say about the true images."""
-        found = label_estimates(self.exam, question, question.reading)
+        reading = None if question.reading is None else question.reading.labels
+        found = label_estimates(self.exam, question, reading)
         if self.oracle is not None:
             truth, intended = question.images, question.labels
             if truth is None:
@@ -66,13 +67,13 @@ class Judge:
             found |= parts_of.minimality(self.exam, question, self._features, self._of_truth[question.node])
         return found
 
-    def of_images(self, question: Question, prediction: Images) -> Estimates:
-        """Return what the predicted images alone tell."""
+    def of_images(self, question: Question, prediction: Images, reading: Reading) -> Estimates:
+        """Return what the predicted images alone tell, beside the labels read from them."""
         found: Estimates = {}
         if self.oracle is not None:
             found |= self._by_oracle(prediction, question.labels)
         if "recovery" in self.parts:
-            found |= parts_of.recovery(self.exam, question, read_factors(self.exam.world, prediction))
+            found |= parts_of.recovery(self.exam, question, reading.factors)
         if len(self._features):
             answers = self._embed(prediction)
             if "minimality" in self.parts:
@@ -124,8 +125,8 @@ def label_estimates(exam: Exam, question: Question, reading: dict[Hashable, Vect
     """
     intended = question.labels
     if reading is None:
-        reading, intended = exam.reading, exam.labels
-    readable = exam.reading if question.reading is None else question.reading
+        reading, intended = exam.reading.labels, exam.labels
+    readable = (exam.reading if question.reading is None else question.reading).labels
     errors = {v: np.abs(read - intended[v]) for v, read in reading.items()}
     found = _in_both_units("effectiveness", errors, exam)
     for v, read in reading.items():

@@ -118,8 +118,9 @@ def recovery(exam: Exam, question: Question, factors: Mapping[Hashable, Vector])
     """Return how well the unlabelled factors of the truth are there in the prediction, R2 each."""
     periods = getattr(exam.world, "periods", {})
     found: Estimates = {}
+    known = {} if question.reading is None else question.reading.factors
     for name, read in factors.items():
-        truth = question.factors.get(name)
+        truth = known.get(name)
         if truth is None or not np.isfinite(truth).any() or np.nanstd(truth) < 1e-6:
             continue
         wrapped = partial(_wrapped, period=periods.get(name))

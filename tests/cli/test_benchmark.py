@@ -2,10 +2,12 @@ import json
 
 import pandas as pd
 import pytest
+import torch
 
-from causalrep.cli import _benchmark, main
+from causalrep.cli import _benchmark, _benchmark_budget, main
 from causalrep.cli._benchmark_plan import read_plan
 from causalrep.metrics import CounterfactualReport
+from causalrep.utils import DataError
 
 pytest.importorskip("PIL")
 pytest.importorskip("matplotlib")
@@ -104,10 +106,10 @@ def test_what_is_done_is_not_done_again(finished, monkeypatch):
 def test_an_interrupted_benchmark_goes_on(config, monkeypatch, capsys):
     score = _benchmark._score
 
-    def interrupted(plan, row, model):
+    def interrupted(plan, row, *arguments):
         if row.model.name == "carry over":
             raise KeyboardInterrupt
-        score(plan, row, model)
+        score(plan, row, *arguments)
 
     rewrite(config, "seeds = [0, 1]", "seeds = [0]")
     monkeypatch.setattr(_benchmark, "_score", interrupted)
@@ -129,16 +131,21 @@ def test_results_of_other_settings_are_not_mixed(finished, capsys, tmp_path):
     assert "was made with budget '2 steps', the file says '3 steps'" in capsys.readouterr().err
 
 
-def test_cpu_seconds_become_steps(config, monkeypatch):
-    monkeypatch.setattr(_benchmark, "_PROBE_STEPS", 3)
-    rewrite(config, "steps = 2", "cpu_seconds = 0.001")
+def steps_of(config):
     plan = read_plan(config)
-    row = next(plan.rows())
-    assert plan.budget == "0.001 CPU-seconds"
-    assert _benchmark._steps_within(plan, row, "cpu") == 1
+    rows = list(plan.rows())
+    _benchmark_budget.plan_steps(plan, rows, "cpu", {model.name: 64 for model in plan.models})
+    return [json.loads((plan.folder(row) / "run.json").read_text())["steps"] for row in rows]
 
 
-def test_steps_follow_from_the_price_of_every_stage(config, monkeypatch):
+def test_images_become_steps_by_the_size_of_a_batch(config):
+    rewrite(config, "steps = 2", "images = 200")
+    assert str(read_plan(config).budget) == "200 images shown"
+    assert set(steps_of(config)) == {3}
+
+
+@pytest.mark.parametrize("kind", ["cpu_seconds", "device_seconds"])
+def test_seconds_become_steps_once_for_all_seeds(config, kind, monkeypatch):
     """60 probe steps cost 6 s, shared 1 : 2 by an encoder with at most 30 steps and the images."""
 
     class Model:
@@ -148,11 +155,72 @@ def test_steps_follow_from_the_price_of_every_stage(config, monkeypatch):
         class recipe_:  # noqa: N801
             encoder_steps = 30
 
-    monkeypatch.setattr(_benchmark, "_probe", lambda *_, **__: (Model, 6.0))
-    for budget, steps in ((0.2, 2), (9.0, 120)):  # 2 (1/30 + 2/30); 30/30 + 120 * 2/30
-        rewrite(config, "steps = 2", f"cpu_seconds = {budget}")
+    asked = []
+
+    def probe(plan, row, device, steps):
+        asked.append((row.model.name, steps))
+        return Model, 6.0
+
+    monkeypatch.setattr(_benchmark_budget, "_probe", probe)
+    rewrite(config, "steps = 2", f"{kind} = 9.0")
+    assert set(steps_of(config)) <= {119, 120}  # 30 (1/30) + 120 (2/30) seconds, rounded down
+    assert [steps for name, steps in asked if name == "carry over"] == [2, 60]
+    assert steps_of(config) == steps_of(config)  # what is known is not asked again
+    assert len(asked) == 4
+    rewrite(config, "steps = 2", f"{kind} = 0.2")
+    for path in (config.parent / "runs").rglob("*.json"):
+        path.unlink()
+    assert set(steps_of(config)) <= {1, 2}  # 2 (1/30 + 2/30)
+
+
+def test_a_probe_takes_the_seconds_of_the_clock_that_is_named(config, monkeypatch):
+    rewrite(config, "steps = 2", "device_seconds = 0.001")
+    monkeypatch.setattr(_benchmark_budget, "_PROBE_STEPS", 2)
+    assert steps_of(config) == [1, 1, 1, 1]
+    plan = read_plan(config)
+    _, wall = _benchmark_budget._probe(plan, next(plan.rows()), "cpu", steps=1)
+    assert wall > 0
+
+
+def test_results_do_not_depend_on_how_many_run_side_by_side(config, finished):
+    assert main(["benchmark", str(config), "--device", "cpu", "--workers", "2"]) == 0
+    one, two = finished.parent / "runs", config.parent / "runs"
+    assert (one / "results.csv").read_text() == (two / "results.csv").read_text()
+
+
+def test_a_training_that_fails_does_not_stop_the_others(config, monkeypatch, capsys):
+    score = _benchmark._score
+
+    def fails(plan, row, *arguments):
+        if row.model.name == "RegressionDecoder":
+            raise DataError("the loss is not finite")
+        score(plan, row, *arguments)
+
+    rewrite(config, "seeds = [0, 1]", "seeds = [0]")
+    monkeypatch.setattr(_benchmark, "_score", fails)
+    assert run(config) == 2
+    assert "1 of 2 trainings failed: pendulum, textured: RegressionDecoder, seed 0" in capsys.readouterr().err
+    assert "1 of 2 trainings done" in (config.parent / "runs" / "results.md").read_text()
+
+
+def test_a_training_uses_one_thread(config, monkeypatch):
+    threads = []
+    monkeypatch.setattr(_benchmark, "_result", lambda *_: threads.append(torch.get_num_threads()) or "")
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
         plan = read_plan(config)
-        assert _benchmark._steps_within(plan, next(plan.rows()), "cpu") == pytest.approx(steps, abs=1)
+        _benchmark._attempt(plan, 0, next(plan.rows()), "cpu", progress=False)
+        assert (threads, torch.get_num_threads()) == ([1], 2)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_device_that_is_not_there_is_an_error_before_any_work(config, capsys):
+    rewrite(config, 'out = "runs"', 'out = "runs"\ndevice = "cuda:77"')
+    assert main(["benchmark", str(config)]) == 2
+    assert "`device` is 'cuda:77', but this machine has" in capsys.readouterr().err
+    assert not (config.parent / "runs").exists()
 
 
 @pytest.mark.parametrize(
@@ -164,8 +232,12 @@ def test_steps_follow_from_the_price_of_every_stage(config, monkeypatch):
         ("carry_over = true", "carry_on = true", "names 'carry_on', which does not exist"),
         ("carry_over = true", "max_steps = 7", "names 'max_steps', which does not exist"),
         ('name = "carry over"\n', "", "must have a `name` of its own"),
-        ("steps = 2", "steps = 2\ncpu_seconds = 3", "must have either `steps` or `cpu_seconds`"),
+        ("steps = 2", "steps = 2\ncpu_seconds = 3", "must have one of `steps`, `images`, `cpu_seconds`,"),
         ("steps = 2", "cpu_seconds = -3", "as a positive number, got -3"),
+        ("steps = 2", "device_seconds = inf", "as a positive number, got inf"),
+        ("steps = 2", "images = 0", "as a whole number of at least 1, got 0"),
+        ("seeds = [0, 1]", "workers = 0", "must say `workers` as a whole number of at least 1"),
+        ("seeds = [0, 1]", "device = 3", "must say `device` as a text"),
         ("seeds = [0, 1]", "seeds = []", "must say `seeds` as a list"),
         ("seeds = [0, 1]", "seeds = [-1]", "must say `seeds` as a whole number of at least 0"),
         ("images = 40", 'images = "many"', "must say `images` as a whole number"),

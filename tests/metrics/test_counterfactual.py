@@ -302,6 +302,20 @@ def test_every_batch_is_abducted_once_for_all_nodes():
     assert Counting.calls == 2
 
 
+def test_images_are_read_once_and_factual_ones_never_again():
+    """Readers may be slow: factual, truth and answer of each of three nodes, and the reconstruction."""
+    asked = []
+
+    class Slow(World):
+        def read(self, images):
+            asked.append(len(images))
+            return super().read(images)
+
+    world = Slow()
+    report({"offset": Offset()}, world, n_images=7)
+    assert asked == [7] * (1 + 3 + 1 + 3)  # none for the row that copies
+
+
 def test_the_order_of_images_does_not_matter():
     world = World()
     samples = world.sample(20, random_state=1)
