@@ -23,7 +23,7 @@ from causalrep.independence._arrays import canonical_order, move_to_device, name
 from causalrep.independence._registry import TESTS
 from causalrep.utils import DataError, UnknownNameError, columns_of
 
-__all__ = ["ConflictWarning", "ConstraintSearch", "checked_knowledge"]
+__all__ = ["ConflictWarning", "ConstraintSearch", "all_or_nothing", "checked_knowledge", "named_test"]
 
 
 class ConflictWarning(UserWarning):
@@ -67,21 +67,6 @@ class ConstraintSearch(BaseEstimator):  # type: ignore[misc]
             raise UnknownNameError(self.constant, HANDLINGS, what="`constant`")
         checked_knowledge(self.knowledge)
 
-    @contextmanager
-    def _all_or_nothing(self) -> Iterator[None]:
-        """Forget what an earlier fit found if this one does not come to its end."""
-        done = False
-        try:
-            yield
-            done = True
-        except KeyboardInterrupt as stop:
-            stop.add_note(f"the search was stopped: this {type(self).__name__} is not fitted")
-            raise
-        finally:
-            if not done:
-                for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
-                    delattr(self, name)
-
     def _constraints(self, names: tuple[Hashable, ...], shown: tuple[Hashable, ...]) -> Constraints:
         return Constraints(self.knowledge, names, allowed_pairs(self.restrict, names, shown))
 
@@ -90,14 +75,7 @@ class ConstraintSearch(BaseEstimator):  # type: ignore[misc]
 
         Without the columns that are dropped, which it sets.
         """
-        if isinstance(self.test, str):
-            if self.test not in TESTS:
-                raise UnknownNameError(self.test, tuple(TESTS), what="`test`")
-            test: CITest = TESTS[self.test]()
-        elif isinstance(self.test, CITest):
-            test = self.test
-        else:
-            raise TypeError(f"`test` must be a name or a CITest object, got {self.test!r}")
+        test = named_test(self.test)
         self.dropped_: tuple[Hashable, ...] = ()
         self._columns: tuple[Hashable, ...] = ()
         if X is None:
@@ -135,6 +113,33 @@ class ConstraintSearch(BaseEstimator):  # type: ignore[misc]
             self.feature_names_in_ = np.array(columns, dtype=object)
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
+
+
+@contextmanager
+def all_or_nothing(search: BaseEstimator) -> Iterator[None]:
+    """Forget what an earlier fit found if this one does not come to its end."""
+    done = False
+    try:
+        yield
+        done = True
+    except KeyboardInterrupt as stop:
+        stop.add_note(f"the search was stopped: this {type(search).__name__} is not fitted")
+        raise
+    finally:
+        if not done:
+            for name in [name for name in vars(search) if name.endswith("_") and not name.startswith("_")]:
+                delattr(search, name)
+
+
+def named_test(test: str | CITest) -> CITest:
+    """Return the test that a parameter means: an object, or a new one of a registered name."""
+    if isinstance(test, CITest):
+        return test
+    if not isinstance(test, str):
+        raise TypeError(f"`test` must be a name or a CITest object, got {test!r}")
+    if test not in TESTS:
+        raise UnknownNameError(test, tuple(TESTS), what="`test`")
+    return TESTS[test]()
 
 
 def checked_knowledge(knowledge: Knowledge | None) -> Knowledge | None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from causalrep.discovery._all_subsets import AllSubsets, Candidates, answers_all_subsets
 from causalrep.discovery._conflicts import Conflict
-from causalrep.discovery._constraint_search import ConstraintSearch
+from causalrep.discovery._constraint_search import ConstraintSearch, all_or_nothing
 from causalrep.discovery._knowledge import Constraints, Knowledge
 from causalrep.discovery._marks import PagDraft
 from causalrep.discovery._orientation import find_evidence
@@ -173,7 +173,7 @@ class FCI(ConstraintSearch):
         FCI
             The estimator itself.
         """
-        with self._all_or_nothing():
+        with all_or_nothing(self):
             self._search(X)
         return self
 

@@ -9,7 +9,12 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from causalrep.discovery._conflicts import POLICIES
-from causalrep.discovery._constraint_search import ConflictWarning, ConstraintSearch, checked_knowledge
+from causalrep.discovery._constraint_search import (
+    ConflictWarning,
+    ConstraintSearch,
+    all_or_nothing,
+    checked_knowledge,
+)
 from causalrep.discovery._false_discoveries import METHODS, without_false_discoveries
 from causalrep.discovery._knowledge import Constraints, Knowledge
 from causalrep.discovery._orientation import find_evidence, orient_edges
@@ -191,7 +196,7 @@ class PC(ConstraintSearch):
         PC
             The estimator itself.
         """
-        with self._all_or_nothing():
+        with all_or_nothing(self):
             self._search(X)
         return self
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from causalrep.discovery._conflicts import Conflict
-from causalrep.discovery._constraint_search import ConstraintSearch
+from causalrep.discovery._constraint_search import ConstraintSearch, all_or_nothing
 from causalrep.discovery._fci import asker_of_subsets
 from causalrep.discovery._knowledge import Constraints, Knowledge
 from causalrep.discovery._marks import PagDraft
@@ -155,7 +155,7 @@ class RFCI(ConstraintSearch):
         RFCI
             The estimator itself.
         """
-        with self._all_or_nothing():
+        with all_or_nothing(self):
             self._search(X)
         return self
 

@@ -191,6 +191,8 @@ def prune(
     skeleton: Skeleton,
     ask: Callable[[NDArray[np.bool_], int], Winners],
     sizes: Iterable[int],
+    *,
+    keep_weakest: bool = False,
 ) -> Skeleton:
     """Return the skeleton without the pairs that further questions separate, size by size.
 
@@ -204,8 +206,11 @@ def prune(
         ``ask(adjacency, size)`` returns the weakest tests of the pairs that are still adjacent.
     sizes : iterable of int
         Sizes of conditioning sets, rising.
+    keep_weakest : bool
+        Whether to keep the weakest test of the edges too.
     """
     search = _Pruning(test, alpha, constraints, skeleton.adjacency.copy(), skeleton)
+    search.keep_weakest = keep_weakest
     n_tests = list(skeleton.n_tests)
     for size in sizes:
         if size > test.test.max_cond or not search.adjacency.any():
