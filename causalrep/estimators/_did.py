@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from causalrep.estimators._aipw import AIPW
 from causalrep.estimators._base import EffectEstimator
 from causalrep.estimators._data import Sample, Treatment, codes, read_outcome, read_table
+from causalrep.estimators._did_cross_sections import cross_section_score
 from causalrep.estimators._did_improved import METHODS, improved_score
 from causalrep.estimators._scores import LinearScore, Projection, with_intercept
 from causalrep.utils import DataError, RandomState, UnknownNameError
@@ -24,8 +25,9 @@ class DifferenceInDifferences(EffectEstimator):
 
     It assumes that without treatment both groups, at equal covariates, would have changed by as much
     (parallel trends), and that nobody reacts before the treatment. With `unit` it compares the changes of
-    units, doubly robustly where there are covariates; without, it regresses the outcomes of repeated
-    cross-sections on group, period and their product, and covariates enter linearly.
+    units, doubly robustly where there are covariates. Without, the rows are repeated cross-sections, which
+    must come from the same population of groups and covariates in both periods: the outcomes are regressed
+    on group, period, their product and covariates, or compared doubly robustly if ``method="improved"``.
 
     Parameters
     ----------
@@ -38,7 +40,8 @@ class DifferenceInDifferences(EffectEstimator):
         The same for the unit, seen once in each period.
     method : {"cross_fit", "improved"}, default="cross_fit"
         With units and covariates: cross-fitted nuisances of any kind, or linear ones made for each other,
-        whose estimation has no influence even if one of them is wrong [1]_.
+        whose estimation has no influence even if one of them is wrong [1]_. Without units, the default is a
+        regression.
     outcome_model, propensity_model : {"auto", "linear"} or estimator, default="linear"
         Nuisance models of changes and groups given covariates, see `AIPW`; for ``"cross_fit"``.
     cv : int, splitter or iterable of (train, test), default=5
@@ -62,9 +65,10 @@ class DifferenceInDifferences(EffectEstimator):
 
     Notes
     -----
-    With units the score is that of `AIPW.att` on the changes [1]_, or the improved one of its section 3.1.
-    Covariates are taken from the earlier
-    period.
+    With units the score is that of `AIPW.att` on the changes [1]_, or the improved one of its section 3.1;
+    covariates are taken from the earlier period. Without units the improved score is the locally efficient
+    one of section 3.2, whose treated are regressed too. The regression holds the effect to be the same for
+    all covariates, and their part in the outcome the same in all four cells.
 
     References
     ----------
@@ -124,6 +128,8 @@ class DifferenceInDifferences(EffectEstimator):
             sample = self._changes(sample, later, codes(roles["unit"], len(later), "unit"))
             self._sample = sample
             self._inner = self._changes_model(sample)
+        elif self.method == "improved":
+            self._score_of_rows = cross_section_score(sample.W, sample.y, sample.t, later, sample.weight)
         else:
             residual_y, residual_d = _interaction_residuals(
                 sample.W, sample.y, sample.t, later, sample.weight

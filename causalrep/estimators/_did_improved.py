@@ -11,7 +11,7 @@ from causalrep.estimators._overlap import OverlapWarning, effective_size
 from causalrep.estimators._scores import LinearScore, with_intercept
 from causalrep.utils import DataError
 
-__all__ = ["METHODS", "improved_score", "tilting_weights"]
+__all__ = ["METHODS", "improved_score", "odds_of_controls", "tilting_weights"]
 
 Array = NDArray[np.float64]
 
@@ -29,16 +29,22 @@ def improved_score(W: Array, change: Array, treated: Array, weight: Array) -> Li
     the effect, even if one of the two models is wrong.
     """
     design = with_intercept(W)
-    odds = tilting_weights(design, treated, weight)
-    worth, n_controls = effective_size(weight * odds), int(np.sum(treated == 0))
-    if worth < _LEAST_SHARE * n_controls:
-        text = f"the {n_controls} controls are worth {worth:.1f} when weighted to be like the treated"
-        warnings.warn(OverlapWarning(text), stacklevel=6)
+    odds = odds_of_controls(design, treated, weight, stacklevel=6)
     root = np.sqrt(weight * odds)
     slopes = np.linalg.lstsq(design * root[:, None], change * root, rcond=None)[0]
     rest = change - design @ slopes
     share = float(np.mean(weight * odds) / np.mean(weight * treated))  # one, where the weights balance
     return LinearScore(treated * rest - odds * rest / share, treated)
+
+
+def odds_of_controls(design: Array, treated: Array, weight: Array, *, stacklevel: int) -> Array:
+    """Return the weights of `tilting_weights`; warn where few controls are like the treated."""
+    odds = tilting_weights(design, treated, weight)
+    worth, n_controls = effective_size(weight * odds), int(np.sum(treated == 0))
+    if worth < _LEAST_SHARE * n_controls:
+        text = f"the {n_controls} controls are worth {worth:.1f} when weighted to be like the treated"
+        warnings.warn(OverlapWarning(text), stacklevel=stacklevel + 1)
+    return odds
 
 
 def tilting_weights(design: Array, treated: Array, weight: Array) -> Array:
