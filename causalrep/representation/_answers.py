@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Abducted", "CounterfactualResult", "Draws", "chunks"]
 
-_ROWS = 256  # images that pass through the networks at once: bounds memory, changes no result
-
 
 @dataclass(frozen=True)
 class Abducted:
@@ -128,7 +126,7 @@ class CounterfactualResult:
         return None if self.draws is None else self.draws.uncertainty
 
 
-def chunks(n: int) -> Iterator[slice]:
-    """Yield slices that cover `n` rows; one empty slice for none."""
-    for start in range(0, max(n, 1), _ROWS):
-        yield slice(start, start + _ROWS)
+def chunks(n: int, rows: int) -> Iterator[slice]:
+    """Yield slices of at most `rows` that cover `n` rows; one empty slice for none."""
+    for start in range(0, max(n, 1), rows):
+        yield slice(start, start + rows)

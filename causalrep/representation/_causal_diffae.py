@@ -15,7 +15,7 @@ from causalrep.representation._guidance import Guidance, GuidanceLike, Terms
 from causalrep.representation._images import ImageShape
 from causalrep.representation._mechanisms import ImageDiffusionMechanism
 from causalrep.representation._model import CounterfactualImageModel
-from causalrep.representation._recipes import Recipe, make_recipe
+from causalrep.representation._recipes import Recipe, make_recipe, overridden
 from causalrep.scm import Mechanism
 from causalrep.utils import RandomState
 
@@ -90,9 +90,12 @@ class CausalDiffAE(CounterfactualImageModel):
     gradient_accumulation : int, optional
         Parts in which a batch is computed, one after the other, where memory is short.
     compile : bool, optional
-        Whether to train through ``torch.compile``; off unless asked for.
+        Whether to train through ``torch.compile``; this and the next two default to what was measured to be
+        best on the class of the device.
     channels_last : bool, optional
-        Whether to train with the channels of a pixel side by side in memory; off unless asked for.
+        Whether to train with the channels of a pixel side by side in memory.
+    cuda_graphs : bool, optional
+        Whether steps of the training and of the solver are recorded once and replayed, on CUDA devices.
     device : str, default="auto"
         "cpu", "cuda", ...; "auto" takes CUDA where there is one.
     precision : {"auto", "no", "bf16", "fp16"}, default="auto"
@@ -172,6 +175,7 @@ class CausalDiffAE(CounterfactualImageModel):
         gradient_accumulation: int | None = None,
         compile: bool | None = None,  # noqa: A002 -- torch's own word
         channels_last: bool | None = None,
+        cuda_graphs: bool | None = None,
         device: str = "auto",
         precision: Literal["auto", "no", "bf16", "fp16"] = "auto",
         checkpoint: str | os.PathLike[str] | None = None,
@@ -205,6 +209,7 @@ class CausalDiffAE(CounterfactualImageModel):
         self.gradient_accumulation = gradient_accumulation
         self.compile = compile
         self.channels_last = channels_last
+        self.cuda_graphs = cuda_graphs
         self.device = device
         self.precision = precision
         self.checkpoint = checkpoint
@@ -213,9 +218,13 @@ class CausalDiffAE(CounterfactualImageModel):
 
     def _make_recipe(self, shape: ImageShape, n_nodes: int) -> Recipe:
         overrides = {name: getattr(self, name) for name in _OVERRIDES}
-        recipe = make_recipe(self.preset, size=shape.size, n_nodes=n_nodes, overrides=overrides)
+        recipe = overridden(self._preset_recipe(shape, n_nodes), overrides)
         self._check_guidance(Guidance.read(self.guidance), recipe)
         return recipe
+
+    def _preset_recipe(self, shape: ImageShape, n_nodes: int) -> Recipe:
+        """Return the settings of the preset, before any is overridden."""
+        return make_recipe(self.preset, size=shape.size, n_nodes=n_nodes, overrides={})
 
     @property
     def _default_guidance(self) -> GuidanceLike:
@@ -230,6 +239,7 @@ class CausalDiffAE(CounterfactualImageModel):
             process=recipe.make_process(),
             solver=recipe.make_solver(),
             terms=terms,
+            cuda_graphs=recipe.cuda_graphs,
             fresh_seed=self.seed_ if recipe.abduction == "fresh" else None,
         )
 
@@ -238,5 +248,5 @@ _OVERRIDES = (
     "objective", "denoiser", "conditioning", "slot_dim", "slot_mode", "mechanism", "nuisance_dim",
     "nuisance_rate", "unlabelled", "align_weight", "kl_weight", "independence_weight", "slot_dropout",
     "condition_dropout", "abduction", "solver", "solver_steps", "max_steps", "batch_size",
-    "learning_rate", "gradient_accumulation", "compile", "channels_last",
+    "learning_rate", "gradient_accumulation", "compile", "channels_last", "cuda_graphs",
 )  # fmt: skip

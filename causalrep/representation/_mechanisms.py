@@ -15,8 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from causalrep.representation._execution import execution_on
 from causalrep.representation._guidance import Terms
 from causalrep.representation._network import ImageNetwork
+from causalrep.representation._replay import network_under
 from causalrep.representation.modules import Condition
 from causalrep.representation.solvers import Denoise, Process, Solver
 from causalrep.scm import Mechanism
@@ -120,6 +122,8 @@ class ImageDiffusionMechanism(ImageMechanism):
         batch; by default the model itself.
     abduction_terms : tuple of (float, tuple of bool), optional
         The same for abduction.
+    cuda_graphs : bool, optional
+        Whether the network's calls are recorded and replayed; default: on CUDA devices.
     fresh_seed : int, optional
         If given, abduction draws the noise instead of inverting: the image itself is noised to the
         last level with noise of this seed. The published procedure, for comparison.
@@ -135,12 +139,15 @@ class ImageDiffusionMechanism(ImageMechanism):
         solver: Solver,
         terms: Terms = (),
         abduction_terms: Terms = (),
+        cuda_graphs: bool | None = None,
         fresh_seed: int | None = None,
     ) -> None:
         super().__init__(network, nodes, observed_codes)
         self._process = process
         self._solver = solver
         self._terms, self._abduction_terms = terms, abduction_terms
+        device = network.image_mean.device
+        self._cuda_graphs = execution_on(device, cuda_graphs=cuda_graphs).cuda_graphs
         self._fresh_seed = fresh_seed
 
     def _denoise(self, condition: Condition, terms: Terms = ()) -> Denoise:
@@ -149,13 +156,14 @@ class ImageDiffusionMechanism(ImageMechanism):
         weights = [weight for weight, _ in terms] or [1.0]
         parts = [condition.showing(shown) for _, shown in terms] or [condition]
         prepared = image.prepare(Condition.concatenate(parts))
+        run = network_under(image, prepared, cuda_graphs=self._cuda_graphs)
         n = len(parts)
 
         def denoise(x: Tensor, t: Tensor) -> Tensor:
             time = process.network_time(t)
             if n == 1:
-                return weights[0] * image.run(x, time, prepared)
-            predictions = image.run(x.repeat(n, 1, 1, 1), time.repeat(n), prepared).chunk(n)
+                return weights[0] * run(x, time)
+            predictions = run(x.repeat(n, 1, 1, 1), time.repeat(n)).chunk(n)
             return torch.stack([w * p for w, p in zip(weights, predictions, strict=True)]).sum(0)
 
         return denoise

@@ -124,8 +124,8 @@ class MechanismObjective(nn.Module):
         losses: Batch = {}
         for node, parents in enumerate(self.layer.parents):
             if parents:
-                usable = known[:, [node, *parents]].prod(dim=1)
-                location, log_scale = self.layer.location_scale(node, slots[:, list(parents)])
+                usable = torch.stack([known[:, i] for i in (node, *parents)], dim=1).prod(dim=1)
+                location, log_scale = self.layer.location_scale(node, self.layer.parents_of(node, slots))
                 residual = slots[:, node] - location
                 if log_scale is None:
                     loss = residual**2

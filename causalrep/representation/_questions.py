@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from causalrep.representation._answers import Abducted, CounterfactualResult, Draws, chunks
+from causalrep.representation._execution import rows_at_once
 from causalrep.representation._guidance import Guidance, GuidanceLike, Terms
 from causalrep.representation._images import as_images, like_input
 from causalrep.representation._interventions import (
@@ -84,7 +85,8 @@ class QuestionsMixin:
         tensor = as_images(images, expected=self.shape_)
         seed = None if random_state is None else as_seed(random_state)
         parts = [
-            self._abduct_rows(tensor[rows], number, seed) for number, rows in enumerate(chunks(len(tensor)))
+            self._abduct_rows(tensor[rows], number, seed)
+            for number, rows in enumerate(self._chunks(len(tensor)))
         ]
         return replace(Abducted.join(parts), give_back=partial(like_input, images=images))
 
@@ -321,9 +323,13 @@ class QuestionsMixin:
         tensor, network = as_images(images, expected=self.shape_), self.network_
         parts = [
             network.code_rate(network.standardise(tensor[rows].to(network.image_mean.device)))
-            for rows in chunks(len(tensor))
+            for rows in self._chunks(len(tensor))
         ]
         return like_input(torch.cat(parts), images)
+
+    def _chunks(self, n: int) -> Iterator[slice]:
+        """Yield the rows that pass through the networks together."""
+        return chunks(n, rows_at_once(self.network_.image_mean.device, self.shape_.size))
 
     # -- abduction -----------------------------------------------------------------------------
 
@@ -398,7 +404,7 @@ class QuestionsMixin:
         noise = dict(abducted.noise)
         for index, node in enumerate(nodes):
             if node in step.targets:
-                noise[node] = layer.abduct(index, slots[:, list(layer.parents[index])], slots[:, index])
+                noise[node] = layer.abduct(index, layer.parents_of(index, slots), slots[:, index])
         affected = step.affected(self.graph_)
         changed = tuple(node for node in nodes if node in affected or node in abducted.changed)
         return replace(abducted, slots=slots, noise=noise, changed=changed)
@@ -423,7 +429,7 @@ class QuestionsMixin:
         terms = self._guidance_terms(weights, [i for i, node in enumerate(nodes) if node in affected])
         mechanism = self._image_mechanism(terms)
         images = []
-        for rows in chunks(len(abducted)):
+        for rows in self._chunks(len(abducted)):
             parents = {node: slots[rows, i] for i, node in enumerate(nodes)}
             drawn = mechanism.forward(parents, abducted[rows].noise["image"])
             images.append(self.network_.images_of(drawn))
@@ -485,7 +491,7 @@ class QuestionsMixin:
         check_is_fitted(self)
         tensor = as_images(images, expected=self.shape_)
         network, slots, codes = self.network_, [], []
-        for rows in chunks(len(tensor)):
+        for rows in self._chunks(len(tensor)):
             x = network.standardise(tensor[rows].to(network.image_mean.device))
             slots.append(self._encoded(x)[0])
             codes.append(network.code(x))

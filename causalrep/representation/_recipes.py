@@ -12,6 +12,9 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
+import torch
+
+from causalrep.representation._execution import Execution, execution_on
 from causalrep.representation._network import Architecture
 from causalrep.representation.solvers import Process, RectifiedFlow, Solver, VariancePreserving, get_solver
 from causalrep.utils import UnknownNameError
@@ -61,10 +64,9 @@ class Recipe:
         Whether the image network sees the slots of rows without any label; as published it does not.
     gradient_accumulation : int
         Parts in which a batch is computed, one after the other.
-    compile : bool
-        Whether the networks are trained through ``torch.compile``.
-    channels_last : bool
-        Whether convolutions are trained with the channels of a pixel side by side in memory.
+    compile, channels_last, cuda_graphs : bool or None
+        Ways of running the networks (:class:`~causalrep.representation._execution.Execution`); None
+        takes what was measured to be best on the class of the device.
     slot_dropout, condition_dropout, code_dropout : float
         Share of slots, of whole conditions and of codes withheld in training.
     """
@@ -97,8 +99,9 @@ class Recipe:
     rate_weight: float = 0.1
     unlabelled: Literal["show", "withhold"] = "show"
     gradient_accumulation: int = 1
-    compile: bool = False
-    channels_last: bool = False
+    compile: bool | None = None
+    channels_last: bool | None = None
+    cuda_graphs: bool | None = None
     slot_dropout: float = 0.0
     condition_dropout: float = 0.0
     code_dropout: float = 0.0
@@ -114,6 +117,12 @@ class Recipe:
     def make_solver(self) -> Solver:
         """Return the solver."""
         return get_solver(self.solver, steps=self.solver_steps)
+
+    def execution(self, device: torch.device | str) -> Execution:
+        """Return how the networks run on a device."""
+        return execution_on(
+            device, compile=self.compile, channels_last=self.channels_last, cuda_graphs=self.cuda_graphs
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for a JSON file."""

@@ -96,18 +96,21 @@ def train(
     standardised = torch.nan_to_num(values).float().cpu()
     data = {"images": images, "labels": standardised, "known": known}
 
+    execution = recipe.execution(device)
+
     def run(part: str, stages: list[Stage], extra: dict[str, Tensor]) -> TrainingLog:
         trainer = Trainer(
             device=device,
             precision=precision,
-            compile=recipe.compile,
+            compile=execution.compile,
+            cuda_graphs=execution.cuda_graphs,
             seed=seed,
             checkpoint=None if checkpoint is None else Path(checkpoint) / part,
             progress=progress,
         )
         return trainer.run(stages, {**data, **extra}, configuration={"recipe": recipe.to_dict()})
 
-    layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
+    layout = torch.channels_last if execution.channels_last else torch.contiguous_format
     network.to(memory_format=layout)  # type: ignore[call-overload]
     rate = float(known.mean())
     logs = []

@@ -89,7 +89,7 @@ def test_large_inputs_are_cut_into_chunks_without_a_seam(
 ) -> None:
     images = trained.held_out["image"][:10]
     whole = trained.model.counterfactual(images, do={"angle": -10.0}).labels
-    monkeypatch.setattr("causalrep.representation._answers._ROWS", 3)
+    monkeypatch.setattr("causalrep.representation._execution._CPU_ROWS", 3)
     chunked = trained.model.counterfactual(images, do={"angle": -10.0}).labels
     np.testing.assert_allclose(chunked, whole, rtol=1e-5)
 

@@ -68,6 +68,14 @@ class CausalLayer(nn.Module):
             }
         )
 
+    def parents_of(self, node: int, slots: Tensor) -> Tensor:
+        """Return the slots of a node's parents, (n, n_parents, slot_dim), of all, (n, n_nodes, slot_dim).
+
+        They are stacked, not indexed by a list, which would bring the list to the device each time.
+        """
+        indices = self.parents[node]
+        return torch.stack([slots[:, i] for i in indices], dim=1) if indices else slots[:, :0]
+
     def location_scale(self, node: int, parents: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return ``f_i`` and ``s_i`` of one node.
 
@@ -117,7 +125,7 @@ class CausalLayer(nn.Module):
     def inverse(self, slots: Tensor) -> Tensor:
         """Map endogenous to exogenous slots; the inverse of :meth:`forward`."""
         noise = [
-            self.abduct(node, slots[:, list(indices)], slots[:, node])
-            for node, indices in enumerate(self.parents)
+            self.abduct(node, self.parents_of(node, slots), slots[:, node])
+            for node in range(len(self.parents))
         ]
         return torch.stack(noise, dim=1)

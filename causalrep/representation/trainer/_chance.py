@@ -46,14 +46,20 @@ class BatchGenerator(torch.Generator):
     the same noise. :func:`draw_rows` reads the stream of the whole batch instead.
     """
 
-    step: int | None = None
-    """Optimiser steps done before this call; None in a validation."""
+    step_was_read = False
+    """Whether anybody has asked for :attr:`step`: what is computed then differs from step to step."""
 
-    def key(self, share: Share, seed: int, *keys: object) -> BatchGenerator:
+    @property
+    def step(self) -> int | None:
+        """Optimiser steps done before this call; None in a validation."""
+        self.step_was_read = True
+        return self._step
+
+    def key(self, share: Share, seed: int, *keys: object, step: int | None = None) -> BatchGenerator:
         """Go to the stream that `seed` and `keys` address, for the rows of `share`."""
         self.share = share
-        self._seed, self._keys = seed, keys
-        self._batch: torch.Generator | None = None
+        self._seed, self._keys, self._step = seed, keys, step
+        self._batch_is_keyed = False
         self.local_seed = keyed_seed(seed, *keys, "share", share.start, share.stop, share.total)
         self.manual_seed(self.local_seed)
         return self
@@ -61,8 +67,11 @@ class BatchGenerator(torch.Generator):
     @property
     def batch(self) -> torch.Generator:
         """The stream of the whole batch, the same on every process."""
-        if self._batch is None:
-            self._batch = keyed_torch_generator(self._seed, *self._keys, "batch", device=self.device)
+        if not hasattr(self, "_batch"):
+            self._batch = torch.Generator(self.device)
+        if not self._batch_is_keyed:
+            self._batch.manual_seed(keyed_seed(self._seed, *self._keys, "batch"))
+            self._batch_is_keyed = True
         return self._batch
 
 

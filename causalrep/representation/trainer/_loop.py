@@ -22,6 +22,7 @@ from causalrep.representation.trainer._data import Data
 from causalrep.representation.trainer._ema import MovingAverage
 from causalrep.representation.trainer._log import NonFiniteLossError, Row
 from causalrep.representation.trainer._stage import Stage
+from causalrep.representation.trainer._step_graph import StepGraph
 from causalrep.utils import CheckpointError, DataError
 
 __all__ = ["StageRun", "check_saved_run", "check_tensors", "lent_to"]
@@ -110,14 +111,20 @@ class StageRun:
         The data, on the same device.
     seed : int
         Addresses all chance.
+    cuda_graphs : bool, default=False
+        Whether steps are recorded and replayed, where one process computes a batch in one part.
     """
 
-    def __init__(self, stage: Stage, accelerator: Any, data: Data, *, seed: int) -> None:
+    def __init__(
+        self, stage: Stage, accelerator: Any, data: Data, *, seed: int, cuda_graphs: bool = False
+    ) -> None:
         self.stage, self.step = stage, 0
         self.best_loss, self.misses = math.inf, 0
         self.best: dict[str, Tensor] = {}
         self._accelerator, self._data, self._seed = accelerator, data, seed
         self._prepare_chance()
+        whole = self._shares[0].stop - self._shares[0].start == stage.batch_size
+        self._records = cuda_graphs and accelerator.device.type == "cuda" and whole and not accelerator.scaler
         self._parameters = stage.trainable()
         self._prepare_modules()
         # Only now: with several processes, preparing gives all of them the weights of the first.
@@ -127,6 +134,7 @@ class StageRun:
         self._window: list[list[float]] = []
         self._pending: list[Tensor] = []
         self._norms: list[Tensor] = []
+        self._graph = StepGraph(self._update_whole) if self._records else None
 
     def _prepare_chance(self) -> None:
         stage, device, rank = self.stage, self._accelerator.device, self._accelerator.process_index
@@ -134,13 +142,14 @@ class StageRun:
         rows, held_out = held_out_rows(len(self._data), fraction, self._seed)
         self._order = RowOrder(rows.to(device), stage.batch_size, self._seed, "trainer", stage.name)
         self._held_out = held_out.to(device)
+        self._chance = BatchGenerator(device)
         parts = stage.gradient_accumulation
         shares = split_batch(stage.batch_size, parts * self._accelerator.num_processes)
         self._shares = shares[rank * parts : (rank + 1) * parts]
 
     def _prepare_modules(self) -> None:
         self._objective = _Objective(self.stage.module)
-        self._optimizer = _adamw(self._parameters, self.stage)
+        self._optimizer = _adamw(self._parameters, self.stage, capturable=self._records)
         self._model, stepper = self._accelerator.prepare(self._objective, self._optimizer)
         # accelerate's wrapper scales fp16 gradients; without that it is the optimiser plus a search for
         # an optional package on every step, which costs more than a small optimiser itself.
@@ -154,15 +163,39 @@ class StageRun:
 
     def advance(self) -> None:
         """Do one optimiser step; nothing waits for the device."""
-        rate = self.stage.learning_rate_at(self.step)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
+        self._set_rate(self.stage.learning_rate_at(self.step))
         rows = self._order.batch(self.step)
-        parts = []
-        for share in self._shares[:-1]:
-            with self._accelerator.no_sync(self._model):
-                parts.append(self._backward(rows, share))
-        parts.append(self._backward(rows, self._shares[-1]))
+        if self._graph is None:
+            losses, norm = self._update([(rows[share.start : share.stop], share) for share in self._shares])
+        else:
+            losses, norm = self._graph(self._data.batch(rows), self._training_generator(self._shares[0]))
+        self.average.update(self.step)
+        self.step += 1
+        self._norms.append(norm)
+        self._pending.append(losses)
+
+    def _set_rate(self, rate: float) -> None:
+        for group in self._optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)  # in its place: recorded steps read it there
+            else:
+                group["lr"] = rate
+
+    def _update(self, parts: list[tuple[Tensor, Share]]) -> tuple[Tensor, Tensor]:
+        """Do the optimiser step of a batch in parts, and return its losses and the gradient's norm."""
+        losses = []
+        for number, (rows, share) in enumerate(parts, start=1):
+            last = number == len(parts)
+            with contextlib.nullcontext() if last else self._accelerator.no_sync(self._model):
+                generator = self._training_generator(share)
+                losses.append(self._backward(self._data.batch(rows), generator))
+        return sum(losses[1:], start=losses[0]), self._descend()
+
+    def _update_whole(self, batch: dict[str, Tensor], generator: BatchGenerator) -> tuple[Tensor, Tensor]:
+        return self._backward(batch, generator), self._descend()
+
+    def _descend(self) -> Tensor:
+        """Let the optimiser follow the gradient, and return the norm that it had before clipping."""
         limit = math.inf if self.stage.clip_norm is None else self.stage.clip_norm
         if self._accelerator.scaler is not None:
             self._accelerator.unscale_gradients(self._stepper)
@@ -170,15 +203,14 @@ class StageRun:
         self._stepper.step()
         for parameter in self._parameters.values():
             parameter.grad = None
-        self.average.update(self.step)
-        self.step += 1
-        self._norms.append(norm)
-        self._pending.append(sum(parts[1:], start=parts[0]))
+        return norm
 
-    def _backward(self, batch: Tensor, share: Share) -> Tensor:
-        generator = self._generator(share, self.stage.name, self.step)
-        generator.step = self.step
-        values = self._losses(self._model, batch[share.start : share.stop], generator)
+    def _training_generator(self, share: Share) -> BatchGenerator:
+        return self._generator(share, self.stage.name, self.step, step=self.step)
+
+    def _backward(self, batch: dict[str, Tensor], generator: BatchGenerator) -> Tensor:
+        values = self._losses(self._model, batch, generator)
+        share = generator.share
         # Means over unequal shares add up to the mean over the batch; processes are averaged later.
         weight = (share.stop - share.start) * self._accelerator.num_processes / share.total
         if weight != 1:
@@ -186,8 +218,8 @@ class StageRun:
         self._accelerator.backward(values.sum())
         return values.detach()
 
-    def _losses(self, model: Any, rows: Tensor, generator: BatchGenerator) -> Tensor:
-        terms = model(self._data.batch(rows), generator)
+    def _losses(self, model: Any, batch: dict[str, Tensor], generator: BatchGenerator) -> Tensor:
+        terms = model(batch, generator)
         if not self._terms or tuple(terms) != self._terms:
             self._check_terms(terms)
         return torch.stack(tuple(terms.values()))
@@ -205,12 +237,11 @@ class StageRun:
                 raise DataError(f"{where} must return scalar tensors, {name!r} is not one")
         self._terms = tuple(terms)
 
-    def _generator(self, share: Share, *keys: object) -> BatchGenerator:
+    def _generator(self, share: Share, *keys: object, step: int | None = None) -> BatchGenerator:
         """Return the generator for one call, and seed the global ones (dropout) alike."""
-        device = self._accelerator.device
-        generator = BatchGenerator(device).key(share, self._seed, "trainer", *keys)
+        generator = self._chance.key(share, self._seed, "trainer", *keys, step=step)
         torch.default_generator.manual_seed(generator.local_seed)
-        if device.type == "cuda":
+        if self._accelerator.device.type == "cuda":
             torch.cuda.manual_seed(generator.local_seed)
         return generator
 
@@ -295,7 +326,7 @@ class StageRun:
             if number % world == rank:
                 share = Share(0, len(rows), len(rows))
                 generator = self._generator(share, self.stage.name, "validation", number)
-                total += self._losses(self._objective, rows, generator) * len(rows)
+                total += self._losses(self._objective, self._data.batch(rows), generator) * len(rows)
         if world > 1:
             total = self._accelerator.reduce(total, reduction="sum")
         return [value / len(self._held_out) for value in total.double().tolist()]
@@ -402,16 +433,22 @@ def _part(tensors: Mapping[str, Tensor], head: str) -> dict[str, Tensor]:
     return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
 
 
-def _adamw(parameters: Mapping[str, nn.Parameter], stage: Stage) -> torch.optim.AdamW:
-    """Return AdamW, fused where that exists, with decay on matrices and kernels only."""
+def _adamw(parameters: Mapping[str, nn.Parameter], stage: Stage, *, capturable: bool) -> torch.optim.AdamW:
+    """Return AdamW, fused where that exists, with decay on matrices and kernels only.
+
+    A step that is recorded (`capturable`) reads its learning rate from the device.
+    """
     groups = [
         {"params": [p for p in parameters.values() if p.ndim >= 2], "weight_decay": stage.weight_decay},
         {"params": [p for p in parameters.values() if p.ndim < 2], "weight_decay": 0.0},
     ]
-    fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in parameters.values())
+    values = list(parameters.values())
+    fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in values)
+    rate: Any = torch.tensor(stage.learning_rate, device=values[0].device) if capturable else None
     return torch.optim.AdamW(
         [group for group in groups if group["params"]],
-        lr=stage.learning_rate,
+        lr=stage.learning_rate if rate is None else rate,
         betas=stage.betas,
         fused=True if fused else None,
+        capturable=capturable,
     )

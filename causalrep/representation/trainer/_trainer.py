@@ -51,6 +51,11 @@ class Trainer:
     compile : bool, default=False
         Whether to run the submodules of each stage's module through ``torch.compile``. The module's own
         ``forward``, where noise is drawn, is left as it is.
+    cuda_graphs : bool, default=False
+        Whether a training step on a CUDA device is recorded once and replayed, which spares the host the
+        launch of every kernel. The modules must then do the same work at each step: no branch on values
+        of tensors, no wait for the device. Steps of modules that ask for the number of steps done, in
+        several parts or processes, or under fp16, run as without.
     seed : int, default=0
         Addresses the order of the rows and all noise.
     checkpoint : path, optional
@@ -100,6 +105,7 @@ class Trainer:
         device: str | torch.device = "auto",
         precision: Literal["auto", "no", "bf16", "fp16"] = "auto",
         compile: bool = False,  # noqa: A002 -- torch's own word
+        cuda_graphs: bool = False,
         seed: int = 0,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every_minutes: float = 2.0,
@@ -116,6 +122,7 @@ class Trainer:
         self.device = resolve_device(device)
         self.precision = resolve_precision(precision, self.device)
         self.compile = compile
+        self.cuda_graphs = cuda_graphs
         self.seed = seed
         self.checkpoint = checkpoint
         self.checkpoint_every_minutes = checkpoint_every_minutes
@@ -223,7 +230,9 @@ class _Run:
 
     def _run_stage(self, position: int, saved: SavedState | None) -> None:
         stage, trainer = self._stages[position], self._trainer
-        run = StageRun(stage, self._accelerator, self._data, seed=trainer.seed)
+        run = StageRun(
+            stage, self._accelerator, self._data, seed=trainer.seed, cuda_graphs=trainer.cuda_graphs
+        )
         if saved is not None and saved.progress["run"] is not None:
             run.restore(saved.progress["run"], saved.tensors)
         with progress_bar(

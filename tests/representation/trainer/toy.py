@@ -21,7 +21,9 @@ class Net(nn.Module):
         self.second = nn.Sequential(nn.Dropout(dropout), nn.SiLU(), nn.Linear(16, 1))
 
     def forward(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        x = batch["x"] + 0.1 * draw_rows(torch.randn, tuple(batch["x"].shape), generator=generator)
+        clean = batch["x"]
+        noise = draw_rows(torch.randn, tuple(clean.shape), generator=generator, device=clean.device)
+        x = clean + 0.1 * noise
         residual = self.second(self.first(x)).squeeze(1) - batch["y"]
         return {"squared": residual.square().mean(), "absolute": 0.1 * residual.abs().mean()}
 
