@@ -12,19 +12,23 @@ from sklearn.base import clone
 from sklearn.linear_model import Ridge
 
 from causalrep.datasets import pendulum
+from causalrep.graphs import DAG
 from causalrep.representation import (
     MODELS,
     CausalVAE,
+    ConditionalDiffusion,
     CounterfactualImageModel,
     DeepSCM,
     DiffAE,
     DiffSCM,
     HierarchicalVAE,
     LearnedGraph,
+    RectifiedFlowCounterfactual,
     SemanticDiffusion,
     load_model,
 )
 from causalrep.representation._hierarchical_vae import CounterfactualTuning, LadderObjective
+from causalrep.representation._images import ImageShape
 from causalrep.representation._learned_graph import _acyclic, acyclicity
 from causalrep.representation.modules import Condition, LadderVAE, SlotDecoders
 from causalrep.scm import SCM
@@ -151,14 +155,76 @@ def test_unknown_options_are_named_before_any_work(cls: Any, options: Any, monke
         (DiffAE, {"nuisance_dim": 512, "max_steps": 2_250_000, "batch_size": 32}),
         (HierarchicalVAE, {"widths": (16, 32, 64, 128, 256), "latent_dim": 16, "clip_norm": 350.0}),
         (CausalVAE, {"slot_dim": 4, "learning_rate": 1e-3, "batch_size": 64}),
+        (DeepSCM, {"nuisance_dim": 16, "batch_size": 256, "learning_rate": 1e-4, "encoder_rate": 5e-3}),
+        (
+            ConditionalDiffusion,
+            {
+                "slot_dim": 1,
+                "nuisance_dim": 0,
+                "max_steps": 6_000,
+                "batch_size": 128,
+                "solver_steps": 250,
+                "objective": "epsilon",
+                "training": "staged",
+                "abduction": "invert",
+                "conditioning": "adagn",
+            },
+        ),
+        (
+            RectifiedFlowCounterfactual,
+            {
+                "widths": (128, 256, 256, 256),
+                "attention": (1,),
+                "blocks": 4,
+                "objective": "flow",
+                "ema_decay": 0.999999,
+                "learning_rate": 2e-4,
+                "nuisance_dim": 0,
+            },
+        ),
     ],
 )
 def test_published_configurations(cls: Any, bar: dict[str, Any]) -> None:
-    from causalrep.representation._images import ImageShape
-
     recipe = cls("a -> b", preset="paper")._make_recipe(ImageShape(1, 32), 2)
     values = {**recipe.to_dict(), **recipe.architecture.to_dict()}
     assert {name: values[name] for name in bar} == bar
+
+
+@pytest.mark.parametrize("name", sorted(set(MODELS) - {"RegressionDecoder"}))  # nobody has published that
+@pytest.mark.parametrize("size", [28, 32])
+def test_published_networks_can_be_built(name: str, size: int) -> None:
+    pytest.importorskip("diffusers")
+    if name == "HierarchicalVAE" and size == 28:
+        pytest.skip("published for 32 px, with five resolutions")
+    shape, graph = ImageShape(1, size), DAG([("a", "b")])
+    model: Any = MODELS[name](graph, preset="paper")  # type: ignore[call-arg]
+    with torch.device("meta"):
+        network = model._make_network(shape, graph, model._make_recipe(shape, 2))
+        condition = Condition.full(
+            torch.zeros(2, *network.slot_shape), torch.zeros(2, network.architecture.nuisance_dim)
+        )
+        x = torch.zeros(2, 1, size, size)
+        if not isinstance(network.image, LadderVAE):
+            assert network.predict(x, torch.zeros(2), condition).shape == x.shape
+
+
+@pytest.mark.parametrize(
+    ("cls", "expected"),
+    [
+        (
+            ConditionalDiffusion,
+            {"solver": "ddim", "solver_steps": 50, "conditioning": "adagn", "denoiser": "spatial"},
+        ),
+        (RectifiedFlowCounterfactual, {"solver": "heun", "solver_steps": 20, "conditioning": "maps"}),
+        (DeepSCM, {"batch_size": 64, "learning_rate": 3e-3, "use_time": False}),
+    ],
+)
+def test_what_is_not_asked_for_stays_ours(cls: Any, expected: dict[str, Any]) -> None:
+    recipe = cls("a -> b")._make_recipe(ImageShape(1, 32), 2)
+    values = {**recipe.to_dict(), **recipe.architecture.to_dict()}
+    assert {name: values[name] for name in expected} == expected
+    changed = cls("a -> b", preset="paper", max_steps=7, batch_size=3)._make_recipe(ImageShape(1, 32), 2)
+    assert (changed.max_steps, changed.batch_size) == (7, 3)
 
 
 # -- CausalVAE
