@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,7 +23,14 @@ from causalrep.independence._arrays import canonical_order, move_to_device, name
 from causalrep.independence._registry import TESTS
 from causalrep.utils import DataError, UnknownNameError, columns_of
 
-__all__ = ["ConflictWarning", "ConstraintSearch", "all_or_nothing", "checked_knowledge", "named_test"]
+__all__ = [
+    "ConflictWarning",
+    "ConstraintSearch",
+    "all_or_nothing",
+    "checked_knowledge",
+    "named_test",
+    "publish_names",
+]
 
 
 class ConflictWarning(UserWarning):
@@ -107,12 +114,7 @@ class ConstraintSearch(BaseEstimator):  # type: ignore[misc]
             self._skeleton.pvalues if in_order else self._skeleton.pvalues[np.ix_(back, back)]
         )
         self.sepsets_ = _in_order(self._skeleton, np.argsort(back), shown)
-        columns = self._columns or shown
-        self.n_features_in_ = len(columns)
-        if all(isinstance(name, str) for name in columns):
-            self.feature_names_in_ = np.array(columns, dtype=object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
+        publish_names(self, self._columns or shown)
 
 
 @contextmanager
@@ -146,6 +148,15 @@ def checked_knowledge(knowledge: Knowledge | None) -> Knowledge | None:
     if knowledge is not None and not isinstance(knowledge, Knowledge):
         raise TypeError(f"`knowledge` must be a Knowledge, got {type(knowledge).__name__}")
     return knowledge
+
+
+def publish_names(search: Any, names: Sequence[Hashable]) -> None:
+    """Set the number of columns and, where they are strings, their names."""
+    search.n_features_in_ = len(names)
+    if all(isinstance(name, str) for name in names):
+        search.feature_names_in_ = np.array(names, dtype=object)
+    elif hasattr(search, "feature_names_in_"):
+        del search.feature_names_in_
 
 
 def _in_order(skeleton: Skeleton, place: Ints, names: tuple[Hashable, ...]) -> SeparatingSets:

@@ -18,7 +18,7 @@ References
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self, TypeAlias
 
@@ -28,12 +28,19 @@ from scipy.sparse.csgraph import connected_components
 
 from causalrep.graphs._store import ARROW, TAIL, EdgeStore
 
-__all__ = ["PartialOrientation", "compelled_parents", "extend", "extensions", "meek_closure"]
+__all__ = [
+    "PartialOrientation",
+    "compelled_parents",
+    "direct_all",
+    "extend",
+    "extensions",
+    "meek_closure",
+]
 
 Triples: TypeAlias = frozenset[tuple[int, int, int]]
 
 
-def compelled_parents(parents: list[list[int]], order: list[int]) -> list[set[int]]:
+def compelled_parents(parents: Sequence[Collection[int]], order: list[int]) -> list[set[int]]:
     """Return for each node of a DAG the parents that are its parents in all equivalent DAGs.
 
     Chickering's Label-Edges looks at the edges into y from the latest parent x on. What it decides
@@ -76,6 +83,17 @@ class PartialOrientation:
             [set(row) for row in store.lists(*ends)] for ends in classes
         )
         return cls(parents, children, undecided, adjacent, open_triples)
+
+    @classmethod
+    def without_edges(cls, n_nodes: int) -> Self:
+        """Return nodes alone."""
+        return cls.of(EdgeStore(n_nodes, [], [], [], []))
+
+    def copy(self) -> PartialOrientation:
+        """Return the same edges, to be changed apart from these."""
+        parts = (self.parents, self.children, self.undecided, self.adjacent)
+        parents, children, undecided, adjacent = ([set(row) for row in part] for part in parts)
+        return PartialOrientation(parents, children, undecided, adjacent, self.open_triples)
 
     def orient(self, source: int, target: int) -> None:
         """Turn an undecided edge into source -> target."""
@@ -207,11 +225,7 @@ def _cyclic_edges(store: EdgeStore) -> list[tuple[int, int]]:
 
 
 def extend(store: EdgeStore) -> tuple[EdgeStore, list[int]]:
-    """Direct the undirected edges without a new v-structure or cycle (Dor and Tarsi).
-
-    Take away, again and again, a node that can be last: no directed edge leaves it, and each of its
-    undirected neighbours is adjacent to all its other neighbours. Among the possible the highest
-    goes first, so that undirected edges tend to follow the node order.
+    """Direct the undirected edges without a new v-structure or cycle.
 
     Returns
     -------
@@ -221,9 +235,28 @@ def extend(store: EdgeStore) -> tuple[EdgeStore, list[int]]:
         The nodes among which none can be last; empty iff there is a consistent extension.
     """
     graph = PartialOrientation.of(store)
+    _, left = direct_all(graph)
+    return graph.store(), left
+
+
+def direct_all(graph: PartialOrientation) -> tuple[list[int], list[int]]:
+    """Direct the undecided edges in place, without a new v-structure or cycle (Dor and Tarsi).
+
+    Take away, again and again, a node that can be last: no directed edge leaves it, and each of its
+    undirected neighbours is adjacent to all its other neighbours. Among the possible the highest
+    goes first, so that undirected edges tend to follow the node order.
+
+    Returns
+    -------
+    order : list of int
+        The nodes taken away, causes first.
+    left : list of int
+        The nodes among which none can be last; empty iff there is a consistent extension.
+    """
     near = [set(row) for row in graph.adjacent]
-    left = set(range(store.n_nodes))
-    queue = [-node for node in reversed(range(store.n_nodes))]
+    left = set(range(len(near)))
+    taken = []
+    queue = [-node for node in reversed(range(len(near)))]
     while queue:
         node = -heapq.heappop(queue)
         if node not in left or not _can_be_last(graph, near, left, node):
@@ -234,7 +267,8 @@ def extend(store: EdgeStore) -> tuple[EdgeStore, list[int]]:
             near[other].discard(node)
             heapq.heappush(queue, -other)
         left.remove(node)
-    return graph.store(), sorted(left)
+        taken.append(node)
+    return taken[::-1], sorted(left)
 
 
 def extensions(store: EdgeStore) -> Iterator[EdgeStore]:
