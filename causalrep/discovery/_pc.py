@@ -52,12 +52,15 @@ class PC(ConstraintSearch):
         Edges that are required or forbidden, and the order of time.
     max_cond : int, default=None
         Largest size of a conditioning set; by default what the degrees and the test allow.
-    collider_rule : {"max_p", "standard", "conservative", "majority"}, default="max_p"
-        What decides whether an unshielded triple is a collider: of all sets of up to four neighbours of
-        either end, the one with the largest p-value; or the set that the search for adjacencies recorded; or
-        all sets of neighbours of either end that separate it, where the middle must be in none or all of
-        them (``"conservative"``) or in less or more than half (``"majority"``). Triples that this leaves
-        open are listed in `ambiguous_`, and no direction is concluded from them.
+    collider_rule : {"majority", "max_p", "standard", "conservative"}, default="majority"
+        What decides whether an unshielded triple is a collider: of all sets of neighbours of either end that
+        separate its ends, whether less or more than half hold the middle; or, of all sets of up to four
+        neighbours, the one with the largest p-value (``"max_p"``); or the set that the search for adjacencies
+        recorded (``"standard"``); or all sets of neighbours, which have to be unanimous
+        (``"conservative"``). On simulated data the first is nearest to the truth on average; the second
+        decides every triple, and is nearer on discrete data with few rows. Triples that ``"majority"``, at a
+        tie, or ``"conservative"`` leaves open are listed in `ambiguous_`, and no direction is concluded
+        from them.
     conflict : {"priority", "mark", "bidirected", "first", "overwrite"}, default="priority"
         What happens where two colliders want opposite heads on one edge. ``"priority"`` places the one with
         the larger p-value and leaves the other out. ``"mark"`` does so only where that is ten times as
@@ -127,7 +130,8 @@ class PC(ConstraintSearch):
     Notes
     -----
     PC-stable with the removal of a level's edges at its end; all sets of a level are tested, so that the
-    best can be recorded. With maximal degree m it makes O(d * m^(k+2)) tests of sizes up to k <= m.
+    best can be recorded. With maximal degree m it makes O(d * m^(k+2)) tests of sizes up to k <= m; a node
+    with many neighbours has exponentially many sets of them, whose size `max_cond` bounds.
 
     References
     ----------
@@ -161,7 +165,7 @@ class PC(ConstraintSearch):
         alpha: float = 0.01,
         knowledge: Knowledge | None = None,
         max_cond: int | None = None,
-        collider_rule: Literal["max_p", "standard", "conservative", "majority"] = "max_p",
+        collider_rule: Literal["majority", "max_p", "standard", "conservative"] = "majority",
         conflict: Literal["priority", "mark", "bidirected", "first", "overwrite"] = "priority",
         restrict: Any = None,
         fdr: Literal["bh", "by"] | None = None,
