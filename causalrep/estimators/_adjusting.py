@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
 
 from causalrep.estimators._base import EffectEstimator
+from causalrep.estimators._contrast import Contrast, probabilities
 from causalrep.estimators._crossfit import Nuisance, Predicted, Split, cross_fit, make_splits
 from causalrep.estimators._data import Sample, Treatment
 from causalrep.estimators._learners import classifier, regressor
-from causalrep.estimators._overlap import Overlap, overlap_of
+from causalrep.estimators._overlap import Overlap, overlap_of, within
 from causalrep.estimators._scores import LinearScore, aipw_score, partial_score
+from causalrep.estimators._several_arms import (
+    averaging,
+    learning,
+    others_of,
+    outcome_name,
+    overlap_with,
+    pair_name,
+    tables_of,
+)
 from causalrep.utils import DataError, as_seed
 
 __all__ = ["AdjustingEstimator", "DoseWarning"]
@@ -32,11 +42,15 @@ class AdjustingEstimator(EffectEstimator):
 
     _uses: tuple[str, ...] = ("treatment", "time", "cluster")
     _nuisances: tuple[str, ...] = ("outcome_model", "propensity_model")
+    _given: tuple[list[dict[str, Predicted]], list[Array], Overlap] | None = None
+    """Nuisances that were fitted for all arms of a treatment, with overlap; else they are fitted here."""
+    overlap_: Overlap
 
     def __init__(
         self,
         treatment: str | int | None = None,
         *,
+        reference: Any = None,
         outcome_model: Any = "auto",
         propensity_model: Any = "auto",
         cv: Any = 5,
@@ -47,6 +61,7 @@ class AdjustingEstimator(EffectEstimator):
         random_state: Any = None,
     ) -> None:
         self.treatment = treatment
+        self.reference = reference
         self.outcome_model = outcome_model
         self.propensity_model = propensity_model
         self.cv = cv
@@ -64,13 +79,23 @@ class AdjustingEstimator(EffectEstimator):
             warnings.warn(
                 DoseWarning(
                     "the treatment has more than two values and is read as a dose: the effect is that of one "
-                    "unit more, by partialling out; say treatment_type='continuous' if that is meant"
+                    "unit more, by partialling out; say treatment_type='continuous' if that is meant, or "
+                    "'categorical' if the values are arms"
                 ),
                 stacklevel=4,
             )
         self._seed = as_seed(self.random_state)
-        strata = sample.t.astype(np.intp) if treatment.is_binary else None
-        splits = make_splits(
+        if self._given is not None:
+            self._repetitions, self._propensities, self.overlap_ = self._given
+            self._compared = [Contrast.of_two(sample.t, e) for e in self._propensities]
+            return
+        self._splits = self._drawn_splits(sample, sample.t.astype(np.intp) if treatment.is_binary else None)
+        self._repetitions = self._cross_fitted(sample, self._splits)
+        if treatment.is_binary:
+            self._read_overlap(sample)
+
+    def _drawn_splits(self, sample: Sample, strata: NDArray[np.intp] | None) -> list[list[Split]]:
+        return make_splits(
             self.cv,
             len(sample.y),
             strata=strata,
@@ -79,10 +104,57 @@ class AdjustingEstimator(EffectEstimator):
             seed=self._seed,
             time=sample.time,
         )
-        self._repetitions = self._cross_fitted(sample, splits)
-        self._splits = splits
-        if treatment.is_binary:
-            self._read_overlap(sample)
+
+    # --- several arms -------------------------------------------------------------------------------
+
+    def _compares_several(self) -> bool:
+        return True
+
+    def _fit_several(self, sample: Sample, treatment: Treatment, roles: dict[str, NDArray[Any]]) -> None:  # noqa: ARG002
+        self._is_binary = False
+        self._seed = as_seed(self.random_state)
+        self._splits = self._drawn_splits(sample, sample.t.astype(np.intp))
+        self._repetitions = cross_fit(
+            self._several_nuisances(sample, treatment),
+            sample.W,
+            self._splits,
+            weight=sample.fit_weight,
+            n_jobs=self.n_jobs,
+            seed=self._seed,
+        )
+        self._refit_pairs(sample, treatment)
+        raw, tables = tables_of(self._repetitions, treatment, self.min_propensity)
+        self.overlaps_: dict[str, Overlap] = {}
+        averages = []
+        for arm, name in zip(others_of(treatment), self.contrasts_, strict=True):
+            one = averaging(self, treatment, arm, tables)
+            pair = one._repetitions[0]["propensity"].values
+            one.overlap_ = overlap_with(sample, arm, pair, raw[0], tables[0], self.min_propensity)
+            self.overlaps_[name] = one.overlap_
+            averages.append(one)
+        self._contrasts = tuple(averages)
+        if type(self)._predict is EffectEstimator._predict:  # effects given covariates follow from the scores
+            self._learners = tuple((one, np.arange(len(sample.y))) for one in averages)
+        else:
+            arms = others_of(treatment)
+            self._learners = tuple(learning(self, one, k) for k, one in zip(arms, averages, strict=True))
+
+    def _several_nuisances(self, sample: Sample, treatment: Treatment) -> dict[str, Nuisance]:
+        """Return the outcome of each arm, and the probability of each against the reference."""
+        outcome, propensity = regressor(self.outcome_model, sample.W), self._propensity(sample)
+        member = np.equal.outer(np.arange(len(np.asarray(treatment.arms))), sample.t)
+        found = {
+            outcome_name(treatment, arm): Nuisance(outcome, sample.y, rows) for arm, rows in enumerate(member)
+        }
+        for arm in others_of(treatment):
+            target, rows = member[arm].astype(np.float64), member[0] | member[arm]
+            found[pair_name(treatment, arm)] = Nuisance(propensity, target, rows)
+        return found
+
+    def _refit_pairs(self, sample: Sample, treatment: Treatment) -> None:
+        """Change the probabilities of each arm against the reference, where they are not cross-fitted."""
+
+    # --- two arms, or a dose ------------------------------------------------------------------------
 
     def _cross_fitted(self, sample: Sample, splits: Sequence[Sequence[Split]]) -> list[dict[str, Predicted]]:
         return cross_fit(
@@ -96,14 +168,17 @@ class AdjustingEstimator(EffectEstimator):
 
     def _arm_nuisances(self, sample: Sample) -> dict[str, Nuisance]:
         outcome = regressor(self.outcome_model, sample.W)
-        propensity = classifier(self.propensity_model, sample.W)
-        if not is_classifier(propensity):
-            raise DataError(f"`propensity_model` must be a classifier, got {type(propensity).__name__}")
         return {
             "outcome of controls": Nuisance(outcome, sample.y, sample.t == 0),
             "outcome of treated": Nuisance(outcome, sample.y, sample.t == 1),
-            "propensity": Nuisance(propensity, sample.t),
+            "propensity": Nuisance(self._propensity(sample), sample.t),
         }
+
+    def _propensity(self, sample: Sample) -> Any:
+        found = classifier(self.propensity_model, sample.W)
+        if not is_classifier(found):
+            raise DataError(f"`propensity_model` must be a classifier, got {type(found).__name__}")
+        return found
 
     def _dose_nuisances(self, sample: Sample) -> dict[str, Nuisance]:
         model = self.propensity_model
@@ -127,7 +202,8 @@ class AdjustingEstimator(EffectEstimator):
             for rep in self._repetitions
         ]
         self._propensities = [e for e, _ in parts]
-        self.overlap_: Overlap = parts[0][1]
+        self._compared = [Contrast.of_two(sample.t, e) for e in self._propensities]
+        self.overlap_ = parts[0][1]
 
     # --- what the effects are read from -------------------------------------------------------------
 
@@ -148,10 +224,13 @@ class AdjustingEstimator(EffectEstimator):
                 partial_score(sample.y, sample.t, rep["outcome"].values, rep["dose"].values)
                 for rep in self._repetitions
             ]
-        return [self._arm_score(estimand, *self._outcomes(k), e) for k, e in enumerate(self._propensities)]
+        return [
+            self._arm_score(estimand, *self._outcomes(k), contrast)
+            for k, contrast in enumerate(self._compared)
+        ]
 
-    def _arm_score(self, estimand: str, mu0: Array, mu1: Array, e: Array) -> LinearScore:
-        return aipw_score(estimand, self._sample.y, self._sample.t, mu0, mu1, e)
+    def _arm_score(self, estimand: str, mu0: Array, mu1: Array, contrast: Contrast) -> LinearScore:
+        return aipw_score(estimand, self._sample.y, contrast, mu0, mu1)
 
     def _at(self, name: str, W: Array) -> Array:
         """Return a nuisance at new rows, averaged over folds and repetitions."""
@@ -160,10 +239,23 @@ class AdjustingEstimator(EffectEstimator):
         return np.asarray(np.mean([part.at(W) for part in found], axis=0))
 
     def _center(self, W: Array) -> tuple[Array, Array]:
+        if self._contrasts:
+            pairs = np.column_stack([one._at("propensity", W) for one in self._averages()])
+            e = probabilities(within(pairs, self.min_propensity))
+            return np.sum(e * self._arm_means(W), axis=1), e[:, 1:]
         if not self._is_binary:
             return self._at("outcome", W), self._at("dose", W)
         m = self._at("propensity", W)
         return (1 - m) * self._at("outcome of controls", W) + m * self._at("outcome of treated", W), m
+
+    def _averages(self) -> tuple[AdjustingEstimator, ...]:
+        return cast("tuple[AdjustingEstimator, ...]", self._contrasts)
+
+    def _arm_means(self, W: Array) -> Array:
+        """Return the mean outcome under each arm, of shape (n_rows, n_arms)."""
+        each = self._averages() or (self,)
+        treated = [one._at("outcome of treated", W) for one in each]
+        return np.column_stack([each[0]._at("outcome of controls", W), *treated])
 
     def predict_outcome(self, X: Any, treatment: Any) -> Array:
         """Return the mean outcome that each row would have under a treatment.
@@ -182,8 +274,7 @@ class AdjustingEstimator(EffectEstimator):
         """
         W = self._covariates(X)
         t = self._coded(np.broadcast_to(np.asarray(treatment), (len(W),)))
-        if self._is_binary:
-            mu0, mu1 = self._at("outcome of controls", W), self._at("outcome of treated", W)
-            return np.where(t == 1, mu1, mu0)
+        if self._is_binary or self._contrasts:
+            return np.take_along_axis(self._arm_means(W), t.astype(np.intp)[:, None], axis=1)[:, 0]
         ell, m = self._center(W)
         return np.asarray(ell + self._predict(W) * (t - m))

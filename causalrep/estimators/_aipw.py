@@ -18,6 +18,9 @@ class AIPW(AdjustingEstimator):
     ----------
     treatment : str or int, default=None
         Name or position of the column of X that holds the treatment; not needed where `fit` gets an array.
+    reference : scalar, default=None
+        The arm that the others are compared with; by default the first category of a categorical column, else
+        the smallest value.
     outcome_model : {"auto", "linear"} or estimator, default="auto"
         Regressor of the outcome, fitted in each arm; ``"auto"`` is ridge regression on the covariates and,
         where there are 40 rows for each, their squares and their products. Where splines have smaller
@@ -32,8 +35,9 @@ class AIPW(AdjustingEstimator):
         How often cross-fitting is repeated with other folds; the estimate is the median.
     min_propensity : float in (0, 0.5), default=0.01
         Propensities are kept this far from 0 and 1, with a warning.
-    treatment_type : {"auto", "binary", "continuous"}, default="auto"
-        Two values are two arms. With ``"auto"``, numbers of more values are a dose, with a warning.
+    treatment_type : {"auto", "binary", "categorical", "continuous"}, default="auto"
+        Two values are two arms. More are arms if they are words or a categorical column, and with
+        ``"categorical"``; with ``"auto"``, numbers of more values are a dose, with a warning.
     n_jobs : int, default=None
         Number of parallel fits; the results do not depend on it.
     random_state : int, Generator, RandomState or None, default=None
@@ -41,10 +45,14 @@ class AIPW(AdjustingEstimator):
 
     Attributes
     ----------
-    arms_ : array of shape (2,)
-        The values of the treatment, control first; only where there are two.
+    arms_ : array of shape (n_arms,)
+        The values of the treatment, the reference first; not for a dose.
+    contrasts_ : tuple of str
+        Each other arm against the reference, in the order of all results.
     overlap_ : Overlap
-        How comparable the arms are.
+        How comparable the arms are, where there are two.
+    overlaps_ : dict of str to Overlap
+        The same for each of `contrasts_`, where there are more.
     covariate_names_in_ : array of shape (n_covariates,), object
         Names of the covariates.
     n_features_in_ : int
@@ -67,6 +75,12 @@ class AIPW(AdjustingEstimator):
     -----
     Equation (1) of [1]_ for the average effect; the efficient scores of the other estimands are those of
     [2]_. For a dose the score is the partially linear one of [3]_.
+
+    With several arms each is compared with the reference: ATE on all rows, ATT on the rows of the arm, ATC on
+    those of the reference, ATO where all arms overlap. The probabilities are those of a multinomial model,
+    made of one model of each arm against the reference, and results have one effect for each contrast, with
+    their `covariance`. What learns effects given covariates does so for each contrast on the rows of its two
+    arms, with the probability of the arm among them.
 
     References
     ----------

@@ -12,9 +12,9 @@ from scipy.optimize import least_squares
 from scipy.special import expit
 
 from causalrep.estimators._calibration import newton
+from causalrep.estimators._contrast import Contrast
 from causalrep.estimators._data import Sample
-from causalrep.estimators._ipw import weight_slopes
-from causalrep.estimators._scores import arm_weights, pseudo_score
+from causalrep.estimators._scores import pseudo_score
 from causalrep.estimators._weighting import Weighted, WeightingEstimator
 from causalrep.utils import PositivityError
 
@@ -83,8 +83,9 @@ class _ByPropensity(WeightingEstimator):
 
     def _weigh(self, estimand: str) -> Weighted:
         sample, fitted = self._sample, self._propensity(estimand)
-        weights = arm_weights(estimand, fitted.e)
-        slopes = weight_slopes(estimand, sample.t, fitted.e)
+        contrast = Contrast.of_two(sample.t, fitted.e)
+        weights = contrast.weights(estimand)
+        slopes = [slope[:, 0] for slope in contrast.slopes(estimand)]
         means, parts, whole = [], [], np.zeros(len(sample.t))
         for arm, by_odds, slope in zip((1 - sample.t, sample.t), weights, slopes, strict=True):
             weight = arm * by_odds

@@ -1,29 +1,17 @@
-"""What all estimators of effects share: the door, and everything that follows from a linear score."""
+"""What all estimators of effects share: everything that follows from a linear score."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from causalrep.estimators._data import (
-    ROLES,
-    Sample,
-    Treatment,
-    codes,
-    of_length,
-    read_outcome,
-    read_table,
-    read_time,
-    read_treatment,
-    read_weight,
-)
-from causalrep.estimators._result import EffectResult, limits, standard_error
+from causalrep.estimators._data import of_length, read_table, read_weight
+from causalrep.estimators._door import RoleReader
+from causalrep.estimators._result import EffectResult, joined, limits, standard_error, widened
 from causalrep.estimators._scores import LinearScore, Projection, project, with_intercept
 from causalrep.utils import DataError, columns_of
 
@@ -32,127 +20,12 @@ __all__ = ["EffectEstimator"]
 Array = NDArray[np.float64]
 
 
-class EffectEstimator(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
+class EffectEstimator(RoleReader):
     """Base of the estimators: a subclass fits nuisances and gives the scores of its estimands."""
 
-    _uses: tuple[str, ...] = ("treatment", "cluster")
-    _needs: tuple[str, ...] = ("treatment",)
-    _nuisances: tuple[str, ...] = ()
     _estimands: tuple[str, ...] = ("ate", "att", "atc", "ato")
 
-    # --- the door ---------------------------------------------------------------------------------
-
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        *,
-        treatment: Any = None,
-        instrument: Any = None,
-        mediator: Any = None,
-        time: Any = None,
-        unit: Any = None,
-        cluster: Any = None,
-        sample_weight: Any = None,
-    ) -> Any:
-        """Fit all nuisances; the effects are read afterwards, without another fit.
-
-        Parameters
-        ----------
-        X : data frame, or array of shape (n_samples, n_features)
-            Covariates, and the columns that the constructor gave a role.
-        y : array of shape (n_samples,)
-            Outcome.
-        treatment : array of shape (n_samples,), default=None
-            The treatment, where the constructor does not name its column.
-        instrument, mediator, unit : array of shape (n_samples,), default=None
-            For the estimators that use them.
-        time : array of shape (n_samples,), default=None
-            The period, for the estimators that compare periods. For those that adjust, when each row was
-            seen: folds become blocks of time, and a model learns from none next to its own.
-        cluster : array of shape (n_samples,), default=None
-            Rows of one cluster may depend on each other: they share folds, and standard errors allow for it.
-        sample_weight : array of shape (n_samples,), default=None
-            Weights of the rows.
-
-        Returns
-        -------
-        EffectEstimator
-            The estimator itself.
-        """
-        given = {
-            "treatment": treatment,
-            "instrument": instrument,
-            "mediator": mediator,
-            "time": time,
-            "unit": unit,
-            "cluster": cluster,
-        }
-        named = self._named_roles(given, needs=self._needs)
-        W, names, roles = read_table(self, X, named, reset=True, allow_nan=self._allows_nan())
-        outcome = read_outcome(self, y, len(W))
-        roles |= {role: values for role, values in given.items() if values is not None}
-        weight, fit_weight = read_weight(sample_weight, len(W))
-        cluster_codes = codes(roles["cluster"], len(W), "cluster") if "cluster" in roles else None
-        kind = self._treatment_kind()
-        by_keyword = treatment is not None
-        arms = read_treatment(roles["treatment"], len(W), outcome, kind, by_keyword=by_keyword)
-        blocks = "time" in roles and "time" not in self._needs  # else it is a part of the design
-        moments = read_time(roles["time"], len(W)) if blocks else None
-        self._sample = Sample(W, outcome, arms.values, weight, fit_weight, cluster_codes, names, moments)
-        self._columns = named
-        self._projections: dict[str, Projection] = {}
-        self._fill = np.nanmean(W, axis=0) if np.isnan(W).any() else np.zeros(W.shape[1])
-        self.covariate_names_in_ = np.array(names, dtype=object)
-        if arms.arms is not None:
-            self.arms_ = arms.arms
-        elif hasattr(self, "arms_"):
-            del self.arms_
-        self._fit(self._sample, arms, roles)
-        return self
-
-    def _named_roles(self, given: dict[str, Any], *, needs: tuple[str, ...]) -> dict[str, Any]:
-        named = {role: getattr(self, role) for role in ROLES if getattr(self, role, None) is not None}
-        for role, values in given.items():
-            if values is not None and role not in self._uses:
-                raise DataError(f"{type(self).__name__} has no use for `{role}`")
-            if values is not None and role in named:
-                raise DataError(
-                    f"`{role}` is given twice: the constructor names {named[role]!r}, and fit got an array; "
-                    "give one of them"
-                )
-            if role in needs and values is None and role not in named:
-                raise DataError(
-                    f"`{role}` is missing: name its column, {type(self).__name__}({role}='name'), "
-                    f"or pass its values, fit(X, y, {role}=values)"
-                )
-        return named
-
-    def _treatment_kind(self) -> str:
-        return str(getattr(self, "treatment_type", "any"))
-
-    def _allows_nan(self) -> bool:
-        models = [getattr(self, name) for name in self._nuisances]
-        return bool(models) and all(
-            hasattr(model, "fit") and get_tags(model).input_tags.allow_nan for model in models
-        )
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.regressor_tags.poor_score = True
-        tags.input_tags.allow_nan = self._allows_nan()
-        return tags
-
-    def _covariates(self, X: Any) -> Array:
-        check_is_fitted(self)
-        W, _, _ = read_table(self, X, self._columns, reset=False, allow_nan=self._allows_nan())
-        return W
-
     # --- what a subclass gives ---------------------------------------------------------------------
-
-    @abstractmethod
-    def _fit(self, sample: Sample, treatment: Treatment, roles: dict[str, NDArray[Any]]) -> None:
-        """Fit the nuisances."""
 
     @abstractmethod
     def _scores(self, estimand: str) -> list[LinearScore]:
@@ -185,6 +58,8 @@ class EffectEstimator(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
         """
         if X is None:
             return self._result("ate", alpha)
+        if self._contrasts:
+            return self._joined([one.ate(X, alpha=alpha) for one in self._contrasts], "ATE of other rows")
         features = self._filled(self._covariates(X)).mean(axis=0, keepdims=True)
         values, influence = self._projection().at(features)
         return self._pack(float(values[0]), influence[:, 0], alpha, "ATE of other rows")
@@ -248,6 +123,9 @@ class EffectEstimator(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
             With one name for each effect.
         """
         check_is_fitted(self)
+        if self._contrasts:
+            found = [one.effect_summary(alpha=alpha) for one in self._contrasts]
+            return self._joined(found, "average effects")
         parts = [self._result(estimand, alpha) for estimand in self._available()]
         return EffectResult(
             np.array([part.estimate for part in parts]),
@@ -258,6 +136,7 @@ class EffectEstimator(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
             type(self).__name__,
             tuple(dict.fromkeys(text for part in parts for text in part.warnings)),
             tuple(name.upper() for name in self._available()),
+            self._sample.cluster,
         )
 
     def gate(self, groups: Any, *, alpha: float = 0.05) -> EffectResult:
@@ -276,6 +155,8 @@ class EffectEstimator(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
             With one effect for each group, in sorted order; `names` are the groups.
         """
         check_is_fitted(self)
+        if self._contrasts:
+            return self._joined([one.gate(groups, alpha=alpha) for one in self._contrasts], "GATE")
         sample = self._sample
         if isinstance(groups, (str, int)):
             if groups not in sample.names:
@@ -309,6 +190,9 @@ class EffectEstimator(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
             The intercept and the coefficients, with HC3 standard errors.
         """
         check_is_fitted(self)
+        if self._contrasts:
+            found = [one.blp(features, alpha=alpha) for one in self._contrasts]
+            return self._joined(found, "best linear projection")
         if features is None:
             projection, names = self._projection(), [str(name) for name in self._sample.names]
         else:
@@ -337,9 +221,12 @@ class EffectEstimator(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
         Returns
         -------
-        array of shape (n_rows,)
-            Conditional average effects; here their best linear projection on the covariates.
+        array of shape (n_rows,) or (n_rows, n_contrasts)
+            Conditional average effects; here their best linear projection on the covariates. Where the
+            treatment has several arms, a column for each of `contrasts_`.
         """
+        if self._contrasts:
+            return np.column_stack([one.predict(X) for one, _ in self._learners])
         return self._predict(self._covariates(X))
 
     def _predict(self, W: Array) -> Array:
@@ -359,8 +246,12 @@ class EffectEstimator(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
         -------
         EffectResult
             With one effect for each row, HC3 standard errors, and an influence of shape
-            (n_samples, n_rows).
+            (n_samples, n_rows). Where the treatment has several arms, each has a last axis of contrasts.
         """
+        if self._contrasts:
+            n = len(self._sample.y)
+            found = [widened(one.interval(X, alpha=alpha), rows, n) for one, rows in self._learners]
+            return self._joined(found, "effect at each row")
         values, influence = self._projection().at(self._filled(self._covariates(X)))
         return self._pack(values, influence, alpha, "effect at each row, linear")
 
@@ -381,29 +272,20 @@ class EffectEstimator(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
         Returns
         -------
         float
-            Minus the mean of ``((y - E[y | x]) - effect(x) (t - E[t | x]))**2``; larger is better.
+            Minus the mean of ``((y - E[y | x]) - effect(x) (t - E[t | x]))**2``; larger is better. Where the
+            treatment has several arms, the products are added up over `contrasts_`.
         """
         check_is_fitted(self)
         named = self._named_roles({"treatment": treatment}, needs=("treatment",))
         W, _, roles = read_table(self, X, named, reset=False, allow_nan=self._allows_nan())
         outcome = np.asarray(y, dtype=np.float64).reshape(-1)
         t = self._coded(np.asarray(roles.get("treatment", treatment)))
+        if self._contrasts:
+            t = np.equal.outer(t, np.arange(1.0, len(self.arms_))).astype(np.float64)
         weight, _ = read_weight(sample_weight, len(W))
         ell, m = self._center(W)
-        loss = ((outcome - ell) - self._predict(W) * (t - m)) ** 2
-        return -float(np.mean(weight * loss))
-
-    def _coded(self, values: NDArray[Any]) -> Array:
-        """Return treatments as numbers, by the arms of `fit`."""
-        if not hasattr(self, "arms_"):
-            return np.asarray(values, dtype=np.float64)
-        arms = self.arms_
-        values = values.astype(arms.dtype) if arms.dtype.kind in "US" else values
-        unknown = values[~np.isin(values, arms)]
-        if unknown.size:
-            found = unknown.tolist()[0]
-            raise DataError(f"`treatment` has the value {found!r}; the arms are {arms.tolist()}")
-        return np.asarray(values == arms[1], dtype=np.float64)
+        explained = np.reshape(self.predict(X) * (t - m), (len(W), -1)).sum(axis=1)
+        return -float(np.mean(weight * ((outcome - ell) - explained) ** 2))
 
     # --- from scores to results ---------------------------------------------------------------------
 
@@ -441,6 +323,8 @@ class EffectEstimator(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
     def _result(self, estimand: str, alpha: float) -> EffectResult:
         check_is_fitted(self)
+        if self._contrasts:
+            return self._joined([one._result(estimand, alpha) for one in self._contrasts], estimand.upper())
         if estimand not in self._available():
             raise DataError(
                 f"{type(self).__name__} as it was fitted has no {estimand.upper()}; "
@@ -448,6 +332,9 @@ class EffectEstimator(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
             )
         theta, influence, se = self._combined(estimand)
         return self._pack(theta, influence, alpha, estimand.upper(), se=se)
+
+    def _joined(self, results: list[EffectResult], what: str) -> EffectResult:
+        return joined(results, self.contrasts_, f"{type(self).__name__}, {what}")
 
     def _pack(
         self,
@@ -474,4 +361,5 @@ class EffectEstimator(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
             method,
             self._messages(),
             names,
+            self._sample.cluster,
         )

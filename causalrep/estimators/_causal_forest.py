@@ -39,6 +39,8 @@ class CausalForest(AdjustingEstimator):
     ----------
     treatment : str or int, default=None
         Name or position of the column of X that holds the treatment.
+    reference : scalar, default=None
+        The arm that the others are compared with, see `AIPW`.
     outcome_model, propensity_model : {"auto", "linear"} or estimator, default="auto"
         Nuisance models, see `AIPW`.
     n_estimators : int, default=500
@@ -119,10 +121,13 @@ class CausalForest(AdjustingEstimator):
     0
     """
 
+    _effect_out_of_bag: Array | None = None
+
     def __init__(
         self,
         treatment: str | int | None = None,
         *,
+        reference: Any = None,
         outcome_model: Any = "auto",
         propensity_model: Any = "auto",
         n_estimators: int = 500,
@@ -140,6 +145,7 @@ class CausalForest(AdjustingEstimator):
     ) -> None:
         super().__init__(
             treatment,
+            reference=reference,
             outcome_model=outcome_model,
             propensity_model=propensity_model,
             cv=cv,
@@ -258,7 +264,9 @@ class CausalForest(AdjustingEstimator):
     # --- what the base class reads -----------------------------------------------------------------
 
     def _outcomes(self, rep: int) -> tuple[Array, Array]:
-        """Return the mean outcomes of the arms that the forest's effect implies."""
+        """Return the mean outcomes that the forest's effect implies; of several arms, those of the models."""
+        if self._effect_out_of_bag is None:
+            return super()._outcomes(rep)
         ell, e = self._marginal(rep), self._propensities[rep]
         return ell - e * self._effect_out_of_bag, ell + (1 - e) * self._effect_out_of_bag
 
@@ -282,6 +290,8 @@ class CausalForest(AdjustingEstimator):
             locally weighted rows given the forest; the standard errors also know how the forest itself would
             vary.
         """
+        if self._contrasts:
+            return super().interval(X, alpha=alpha)
         W = self._covariates(X)
         if not 0 < alpha < 1:
             raise DataError(f"`alpha` must be in (0, 1), got {alpha}")

@@ -16,7 +16,10 @@ __all__ = [
     "ROLES",
     "Sample",
     "Treatment",
+    "arm_codes",
     "codes",
+    "declared_arms",
+    "of_length",
     "read_outcome",
     "read_table",
     "read_time",
@@ -37,13 +40,13 @@ ROLES = (
     "outcome_proxy",
 )
 
-_MOST_INTEGERS = 20
+_MOST_ARMS = 20
 _FEWEST_ROWS = 10
 
 
 @dataclass(frozen=True)
 class Treatment:
-    """A treatment as numbers: 0 and 1 where there are two arms, else as it is."""
+    """A treatment as numbers: 0, 1, ... where there are arms, the reference first, else as it is."""
 
     values: Array
     arms: NDArray[Any] | None
@@ -51,7 +54,12 @@ class Treatment:
     @property
     def is_binary(self) -> bool:
         """Whether there are two arms."""
-        return self.arms is not None
+        return self.arms is not None and len(self.arms) == 2
+
+    @property
+    def has_several_arms(self) -> bool:
+        """Whether there are more than two arms."""
+        return self.arms is not None and len(self.arms) > 2
 
 
 @dataclass(frozen=True)
@@ -189,10 +197,44 @@ def read_weight(weight: Any, n: int) -> tuple[Array, Array | None]:
     return values / values.mean(), values
 
 
-def read_treatment(values: Any, n: int, y: Array, kind: str, *, by_keyword: bool) -> Treatment:
-    """Return the treatment as numbers; two different values make two arms, the smaller one is control."""
-    if kind not in ("auto", "binary", "continuous", "any"):
-        raise DataError(f"`treatment_type` must be 'auto', 'binary' or 'continuous', got {kind!r}")
+def declared_arms(X: Any, column: Any, values: Any) -> list[Any] | None:
+    """Return the categories that `values`, or else a column of X, declares in pandas or polars, or None."""
+    if values is None and is_frame(X) and isinstance(column, (str, int)):
+        values = X[column if isinstance(column, str) else list(X.columns)[column]]
+    categories: Any = getattr(getattr(values, "dtype", None), "categories", None)
+    return list(categories) if hasattr(categories, "__iter__") else None
+
+
+def arm_codes(values: NDArray[Any], arms: NDArray[Any]) -> Array:
+    """Return which arm each value is, as a number: 0 is the reference."""
+    values = values.astype(arms.dtype) if arms.dtype.kind in "US" else values
+    unknown = values[~np.isin(values, arms)]
+    if unknown.size:
+        raise DataError(f"`treatment` has the value {unknown.tolist()[0]!r}; the arms are {arms.tolist()}")
+    return np.asarray(np.argmax(np.equal.outer(values, arms), axis=-1), dtype=np.float64)
+
+
+def read_treatment(
+    values: Any,
+    n: int,
+    y: Array,
+    kind: str,
+    *,
+    by_keyword: bool,
+    several: bool = False,
+    reference: Any = None,
+    declared: Sequence[Any] | None = None,
+) -> Treatment:
+    """Return the treatment as numbers: which arm, from 0 on, or how much.
+
+    Two different values make two arms. More make arms too where `several` are allowed and they are no
+    numbers, are `declared` as categories, or `kind` says so. The first arm is `reference`, by default the
+    first declared category or the smallest value.
+    """
+    if kind not in ("auto", "binary", "categorical", "continuous", "any"):
+        raise DataError(
+            f"`treatment_type` must be 'auto', 'binary', 'categorical' or 'continuous', got {kind!r}"
+        )
     raw = column_or_1d(values.to_numpy() if hasattr(values, "to_numpy") else np.asarray(values))
     of_length(raw, n, "treatment")
     numeric = raw.dtype.kind in "biuf"
@@ -205,8 +247,18 @@ def read_treatment(values: Any, n: int, y: Array, kind: str, *, by_keyword: bool
     arms, coded = np.unique(raw, return_inverse=True)
     if len(arms) < 2:
         raise DataError(f"there is no overlap: the treatment is {arms[0]!r} in all rows")
-    if len(arms) == 2 and kind != "continuous":
-        return Treatment(coded.astype(np.float64), arms)
+    named = (
+        several and kind != "continuous" and (not numeric or declared is not None or kind == "categorical")
+    )
+    if (len(arms) == 2 and kind != "continuous") or named:
+        if len(arms) > _MOST_ARMS:
+            raise DataError(
+                f"`treatment` has {len(arms)} values, and at most {_MOST_ARMS} arms are compared; if it is a "
+                "dose, say treatment_type='continuous'"
+            )
+        return _ordered(arms, coded, reference, declared)
+    if reference is not None:
+        raise DataError(f"`reference` is {reference!r}, but the treatment is a dose and has no arms")
     if not numeric:
         raise DataError(
             f"`treatment` must have two values or be numeric, got {len(arms)} values: {list(arms[:5])}"
@@ -218,12 +270,30 @@ def read_treatment(values: Any, n: int, y: Array, kind: str, *, by_keyword: bool
                 "`y` has two values and `treatment` has many: did you swap them? "
                 "If not, say treatment_type='continuous'"
             )
-        if kind == "binary" or (whole and len(arms) > _MOST_INTEGERS):
+        if kind == "binary" or (whole and len(arms) > _MOST_ARMS):
             raise DataError(
                 f"`treatment` has {len(arms)} values, and two arms were expected; if it is a dose, "
                 "say treatment_type='continuous'"
             )
     return Treatment(raw.astype(np.float64), None)
+
+
+def _ordered(
+    arms: NDArray[Any], coded: NDArray[np.intp], reference: Any, declared: Sequence[Any] | None
+) -> Treatment:
+    """Return the arms in the declared order, the reference before all others."""
+    order = list(range(len(arms)))
+    if declared is not None:
+        places = {str(name): place for place, name in enumerate(declared)}
+        order.sort(key=lambda arm: places.get(str(arms[arm]), len(places)))
+    if reference is not None:
+        names = [str(name) for name in arms]
+        if str(reference) not in names:
+            raise UnknownNameError(reference, arms.tolist(), what="`reference`")
+        first = names.index(str(reference))
+        order = [first, *(arm for arm in order if arm != first)]
+    place = np.argsort(order)
+    return Treatment(place[coded].astype(np.float64), arms[order])
 
 
 def read_time(values: Any, n: int) -> NDArray[Any]:

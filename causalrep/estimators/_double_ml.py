@@ -10,7 +10,8 @@ from sklearn.base import is_classifier
 from sklearn.dummy import DummyRegressor
 
 from causalrep.estimators._adjusting import AdjustingEstimator
-from causalrep.estimators._crossfit import Nuisance, cross_fit, make_splits
+from causalrep.estimators._contrast import Contrast
+from causalrep.estimators._crossfit import Nuisance, cross_fit
 from causalrep.estimators._data import Sample, Treatment, read_treatment
 from causalrep.estimators._learners import classifier, regressor
 from causalrep.estimators._overlap import overlap_of
@@ -42,6 +43,8 @@ class DoubleML(AdjustingEstimator):
         The same for the instrument, of the models that have one.
     model : {"plr", "irm", "pliv", "iivm"}, default="plr"
         The model.
+    reference : scalar, default=None
+        Of ``"irm"``, the arm that the others are compared with, see `AIPW`; there may be more than two.
     outcome_model : {"auto", "linear"} or estimator, default="auto"
         Model of the outcome given covariates (and, for ``"irm"`` and ``"iivm"``, each arm).
     treatment_model : {"auto", "linear"} or estimator, default="auto"
@@ -92,6 +95,7 @@ class DoubleML(AdjustingEstimator):
     """
 
     _uses = ("treatment", "instrument", "time", "cluster")
+    _probe: Array | None = None
     _nuisances = ("outcome_model", "treatment_model", "propensity_model", "instrument_model")
 
     def __init__(
@@ -100,6 +104,7 @@ class DoubleML(AdjustingEstimator):
         instrument: str | int | None = None,
         *,
         model: str = "plr",
+        reference: Any = None,
         outcome_model: Any = "auto",
         treatment_model: Any = "auto",
         propensity_model: Any = "auto",
@@ -113,6 +118,7 @@ class DoubleML(AdjustingEstimator):
         self.treatment = treatment
         self.instrument = instrument
         self.model = model
+        self.reference = reference
         self.outcome_model = outcome_model
         self.treatment_model = treatment_model
         self.propensity_model = propensity_model
@@ -124,7 +130,10 @@ class DoubleML(AdjustingEstimator):
         self.random_state = random_state
 
     def _treatment_kind(self) -> str:
-        return "binary" if self.model in ("irm", "iivm") else "any"
+        return {"irm": "categorical", "iivm": "binary"}.get(self.model, "any")
+
+    def _compares_several(self) -> bool:
+        return bool(self.model == "irm")
 
     def _treatment_option(self) -> Any:
         options = [self.treatment_model, self.propensity_model]
@@ -133,16 +142,31 @@ class DoubleML(AdjustingEstimator):
             raise DataError("`treatment_model` and `propensity_model` are one model here; give one of them")
         return given[0] if given else "auto"
 
-    def _fit(self, sample: Sample, treatment: Treatment, roles: dict[str, NDArray[Any]]) -> None:
+    def _check_model(self, roles: dict[str, NDArray[Any]]) -> None:
         if self.model not in _MODELS:
             raise UnknownNameError(self.model, _MODELS, what="`model`")
         if self.model in ("plr", "irm") and "instrument" in roles:
             raise DataError(f"the model {self.model!r} has no use for `instrument`; 'pliv' and 'iivm' have")
         if self.model in ("pliv", "iivm") and "instrument" not in roles:
             raise DataError(f"`instrument` is missing: the model {self.model!r} needs one")
+
+    def _fit_several(self, sample: Sample, treatment: Treatment, roles: dict[str, NDArray[Any]]) -> None:
+        self._check_model(roles)
+        self._probe = None
+        super()._fit_several(sample, treatment, roles)
+
+    def _propensity(self, sample: Sample) -> Any:
+        option = self._treatment_option() if self.model == "irm" else self.propensity_model
+        found = classifier(option, sample.W)
+        if not is_classifier(found):
+            raise DataError(f"`propensity_model` must be a classifier, got {type(found).__name__}")
+        return found
+
+    def _fit(self, sample: Sample, treatment: Treatment, roles: dict[str, NDArray[Any]]) -> None:
+        self._check_model(roles)
         self._seed = as_seed(self.random_state)
         self._is_binary = self.model == "irm"
-        self._probe: Array | None = None
+        self._probe = None
         strata = sample.t.astype(np.intp) if treatment.is_binary else None
         if "instrument" in roles:
             kind = "binary" if self.model == "iivm" else "any"
@@ -150,20 +174,11 @@ class DoubleML(AdjustingEstimator):
             self._probe = probe.values
             if probe.is_binary:
                 strata = probe.values.astype(np.intp) + (0 if strata is None else 2 * strata)
-        splits = make_splits(
-            self.cv,
-            len(sample.y),
-            strata=strata,
-            groups=sample.cluster,
-            n_rep=self.n_rep,
-            seed=self._seed,
-            time=sample.time,
-        )
-        self._splits = splits
+        self._splits = self._drawn_splits(sample, strata)
         self._repetitions = cross_fit(
             self._nuisances_of(sample),
             sample.W,
-            splits,
+            self._splits,
             weight=sample.fit_weight,
             n_jobs=self.n_jobs,
             seed=self._seed,
@@ -180,9 +195,7 @@ class DoubleML(AdjustingEstimator):
         outcome = regressor(self.outcome_model, W)
         if self.model == "irm" or (z is not None and self.model == "iivm"):
             arms = sample.t if z is None else z
-            propensity = classifier(self._treatment_option() if z is None else self.propensity_model, W)
-            if not is_classifier(propensity):
-                raise DataError(f"`propensity_model` must be a classifier, got {type(propensity).__name__}")
+            propensity = self._propensity(sample)
             found = {
                 "outcome of controls": Nuisance(outcome, sample.y, arms == 0),
                 "outcome of treated": Nuisance(outcome, sample.y, arms == 1),
@@ -261,8 +274,9 @@ class DoubleML(AdjustingEstimator):
         for rep, e in zip(self._repetitions, self._propensities, strict=True):
             y_nuisances = rep["outcome of controls"].values, rep["outcome of treated"].values
             t_nuisances = rep["dose without instrument"].values, rep["dose with instrument"].values
-            on_outcome = aipw_score("ate", sample.y, z, *y_nuisances, e)
-            result.append(late_score(on_outcome, aipw_score("ate", sample.t, z, *t_nuisances, e)))
+            moved = Contrast.of_two(z, e)
+            on_outcome = aipw_score("ate", sample.y, moved, *y_nuisances)
+            result.append(late_score(on_outcome, aipw_score("ate", sample.t, moved, *t_nuisances)))
         return result
 
     def _center(self, W: Array) -> tuple[Array, Array]:

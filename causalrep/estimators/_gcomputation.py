@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalrep.estimators._adjusting import AdjustingEstimator
+from causalrep.estimators._contrast import Contrast
 from causalrep.estimators._crossfit import Nuisance
-from causalrep.estimators._data import Sample
+from causalrep.estimators._data import Sample, Treatment
 from causalrep.estimators._learners import classifier, regressor
 from causalrep.estimators._scores import LinearScore, Projection, aipw_score, pseudo_score, with_intercept
 
@@ -26,6 +27,8 @@ class GComputation(AdjustingEstimator):
     ----------
     treatment : str or int, default=None
         Name or position of the column of X that holds the treatment.
+    reference : scalar, default=None
+        The arm that the others are compared with, see `AIPW`.
     outcome_model : {"auto", "linear"} or estimator, default="auto"
         With ``"auto"``, least squares in each arm, fitted to all rows, with the sandwich variance. Any other
         model is cross-fitted; the interval is that of the efficient score, and as no plug-in is free of
@@ -79,6 +82,12 @@ class GComputation(AdjustingEstimator):
             return super()._arm_nuisances(sample)
         return {"propensity": Nuisance(classifier(self.propensity_model, sample.W), sample.t)}
 
+    def _several_nuisances(self, sample: Sample, treatment: Treatment) -> dict[str, Nuisance]:
+        found = super()._several_nuisances(sample, treatment)
+        if not self._is_parametric:
+            return found
+        return {name: nuisance for name, nuisance in found.items() if not name.startswith("outcome")}
+
     def _messages(self) -> tuple[str, ...]:
         if not self._is_binary or self._is_parametric:
             return super()._messages()
@@ -92,7 +101,7 @@ class GComputation(AdjustingEstimator):
         sample = self._sample
         design = with_intercept(sample.W)
         fits = []
-        for arm in (1 - sample.t, sample.t):
+        for arm in (self._compared[0].in0, self._compared[0].in1):
             weight = sample.weight * arm
             inverse = np.linalg.pinv(design.T @ (design * weight[:, None]) / len(arm))
             beta = inverse @ (design.T @ (weight * sample.y)) / len(arm)
@@ -103,11 +112,12 @@ class GComputation(AdjustingEstimator):
         sample = self._sample
         if not self._is_binary:
             return super()._scores(estimand)
-        target = {"ate": np.ones_like(sample.t), "att": sample.t, "atc": 1 - sample.t}[estimand]
+        contrast = self._compared[0]
+        target = {"ate": np.ones_like(sample.t), "att": contrast.in1, "atc": contrast.in0}[estimand]
         if not self._is_parametric:
             return [
-                _plug_in(estimand, sample, target, *self._outcomes(k), e)
-                for k, e in enumerate(self._propensities)
+                _plug_in(estimand, sample, target, *self._outcomes(k), contrast)
+                for k, contrast in enumerate(self._compared)
             ]
         (beta0, influence0), (beta1, influence1) = self._arm_fits()
         design, scale = with_intercept(sample.W), np.mean(sample.weight * target)
@@ -140,7 +150,9 @@ class GComputation(AdjustingEstimator):
         return found | {"outcome": Nuisance(regressor(model, sample.W), sample.y)}
 
 
-def _plug_in(estimand: str, sample: Sample, target: Array, mu0: Array, mu1: Array, e: Array) -> LinearScore:
+def _plug_in(
+    estimand: str, sample: Sample, target: Array, mu0: Array, mu1: Array, contrast: Contrast
+) -> LinearScore:
     theta = float(np.sum(sample.weight * target * (mu1 - mu0)) / np.sum(sample.weight * target))
-    _, influence = aipw_score(estimand, sample.y, sample.t, mu0, mu1, e).solve(np.ones_like(e))
+    _, influence = aipw_score(estimand, sample.y, contrast, mu0, mu1).solve(np.ones_like(mu0))
     return pseudo_score(theta, influence - np.average(influence, weights=sample.weight))

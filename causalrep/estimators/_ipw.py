@@ -11,12 +11,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from causalrep.estimators._adjusting import AdjustingEstimator
+from causalrep.estimators._contrast import Contrast
 from causalrep.estimators._crossfit import Predicted
-from causalrep.estimators._data import Sample
+from causalrep.estimators._data import Sample, Treatment
 from causalrep.estimators._learners import fit_model, predict_model
-from causalrep.estimators._scores import LinearScore, arm_weights, pseudo_score, with_intercept
+from causalrep.estimators._scores import LinearScore, pseudo_score, with_intercept
+from causalrep.estimators._several_arms import others_of, pair_name
 
-__all__ = ["IPW", "weight_slopes"]
+__all__ = ["IPW"]
 
 Array = NDArray[np.float64]
 
@@ -31,6 +33,8 @@ class IPW(AdjustingEstimator):
     ----------
     treatment : str or int, default=None
         Name or position of the column of X that holds the treatment.
+    reference : scalar, default=None
+        The arm that the others are compared with, see `AIPW`.
     propensity_model : {"auto", "linear"} or classifier, default="auto"
         With ``"auto"``, logistic regression on the covariates without penalty, fitted to all rows; the
         variance is the sandwich of weights and coefficients together. Any other model is cross-fitted, and
@@ -78,6 +82,7 @@ class IPW(AdjustingEstimator):
         self,
         treatment: str | int | None = None,
         *,
+        reference: Any = None,
         propensity_model: Any = "auto",
         cv: Any = 5,
         n_rep: int = 1,
@@ -87,6 +92,7 @@ class IPW(AdjustingEstimator):
         random_state: Any = None,
     ) -> None:
         self.treatment = treatment
+        self.reference = reference
         self.propensity_model = propensity_model
         self.cv = cv
         self.n_rep = n_rep
@@ -101,12 +107,19 @@ class IPW(AdjustingEstimator):
 
     def _read_overlap(self, sample: Sample) -> None:
         if self._is_parametric:
-            exact = LogisticRegression(C=1e6, solver="newton-cholesky", tol=1e-10, max_iter=200)
-            W = sample.W if sample.W.shape[1] else np.ones((len(sample.y), 1))
-            model = fit_model(make_pipeline(StandardScaler(), exact), W, sample.t, sample.fit_weight, 0)
+            found = _exact(sample, sample.t, np.ones(len(sample.t), dtype=bool))
             for rep in self._repetitions:
-                rep["propensity"] = Predicted(predict_model(model, W), (model,))
+                rep["propensity"] = found
         super()._read_overlap(sample)
+
+    def _refit_pairs(self, sample: Sample, treatment: Treatment) -> None:
+        if not self._is_parametric:
+            return
+        for arm in others_of(treatment):
+            chosen = sample.t == arm
+            found = _exact(sample, chosen.astype(np.float64), chosen | (sample.t == 0))
+            for rep in self._repetitions:
+                rep[pair_name(treatment, arm)] = found
 
     def _messages(self) -> tuple[str, ...]:
         if not self._is_binary or self._is_parametric:
@@ -119,41 +132,46 @@ class IPW(AdjustingEstimator):
     def _scores(self, estimand: str) -> list[LinearScore]:
         if not self._is_binary:
             return super()._scores(estimand)
-        return [self._hajek_score(estimand, e) for e in self._propensities]
+        return [self._hajek_score(estimand, contrast) for contrast in self._compared]
 
-    def _hajek_score(self, estimand: str, e: Array) -> LinearScore:
+    def _hajek_score(self, estimand: str, contrast: Contrast) -> LinearScore:
         sample = self._sample
-        w0, w1 = arm_weights(estimand, e)
         parts = []
-        for weight, slope in zip(
-            ((1 - sample.t) * w0, sample.t * w1), weight_slopes(estimand, sample.t, e), strict=True
+        for member, weight, slope in zip(
+            (contrast.in0, contrast.in1),
+            contrast.weights(estimand),
+            contrast.slopes(estimand),
+            strict=True,
         ):
+            weight = member * weight
             scale = np.mean(sample.weight * weight)
             mean = np.mean(sample.weight * weight * sample.y) / scale
-            term = weight * (sample.y - mean)
+            left = sample.y - mean
+            term = weight * left
             if self._is_parametric:
-                term = term + self._propensity_term(slope * (sample.y - mean), e)
+                term = term + self._propensity_term(slope * left[:, None], contrast)
             parts.append((mean, term / scale))
         (mean0, influence0), (mean1, influence1) = parts
         return pseudo_score(float(mean1 - mean0), influence1 - influence0)
 
-    def _propensity_term(self, slope: Array, e: Array) -> Array:
+    def _propensity_term(self, slope: Array, contrast: Contrast) -> Array:
         """Return what the estimated coefficients add: gradient, inverse information, score of each row."""
         sample = self._sample
-        design = with_intercept(sample.W)
-        information = design.T @ (design * (sample.weight * e * (1 - e))[:, None])
-        gradient = design.T @ (sample.weight * slope)
-        return np.asarray((sample.t - e) * (design @ (np.linalg.pinv(information) @ gradient)))
+        design, total = with_intercept(sample.W), np.zeros(len(sample.y))
+        for arm in range(1, contrast.e.shape[1]):
+            chosen = contrast.coded == arm
+            pair = chosen | (contrast.coded == 0)
+            p = contrast.e[:, arm] / (contrast.e0 + contrast.e[:, arm])
+            information = design.T @ (design * (sample.weight * pair * p * (1 - p))[:, None])
+            gradient = design.T @ (sample.weight * slope[:, arm - 1])
+            total += pair * (chosen - p) * (design @ (np.linalg.pinv(information) @ gradient))
+        return total
 
 
-def weight_slopes(estimand: str, t: Array, e: Array) -> tuple[Array, Array]:
-    """Return the derivatives of the weights of both arms by the log-odds of the propensity."""
-    odds, against, product = e / (1 - e), (1 - e) / e, e * (1 - e)
-    none = np.zeros_like(e)
-    slope0, slope1 = {
-        "ate": (odds, -against),
-        "att": (odds, none),
-        "atc": (none, -against),
-        "ato": (product, -product),
-    }[estimand]
-    return (1 - t) * slope0, t * slope1
+def _exact(sample: Sample, target: Array, rows: NDArray[np.bool_]) -> Predicted:
+    """Return the probabilities of logistic regression without penalty, fitted to these rows."""
+    exact = LogisticRegression(C=1e6, solver="newton-cholesky", tol=1e-10, max_iter=200)
+    W = sample.W if sample.W.shape[1] else np.ones((len(sample.y), 1))
+    weight = None if sample.fit_weight is None else sample.fit_weight[rows]
+    model = fit_model(make_pipeline(StandardScaler(), exact), W[rows], target[rows], weight, 0)
+    return Predicted(predict_model(model, W), (model,))

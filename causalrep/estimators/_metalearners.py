@@ -30,6 +30,8 @@ class TLearner(AdjustingEstimator):
     ----------
     treatment : str or int, default=None
         Name or position of the column of X that holds the treatment.
+    reference : scalar, default=None
+        The arm that the others are compared with, see `AIPW`.
     outcome_model, propensity_model : {"auto", "linear"} or estimator, default="auto"
         Nuisance models, see `AIPW`.
     cv : int, splitter or iterable of (train, test), default=5
@@ -78,6 +80,8 @@ class SLearner(AdjustingEstimator):
     ----------
     treatment : str or int, default=None
         Name or position of the column of X that holds the treatment.
+    reference : scalar, default=None
+        The arm that the others are compared with, see `AIPW`.
     outcome_model, propensity_model : {"auto", "linear"} or estimator, default="auto"
         Nuisance models, see `AIPW`; ``"linear"`` knows one effect for all rows.
     cv : int, splitter or iterable of (train, test), default=5
@@ -132,6 +136,8 @@ class XLearner(AdjustingEstimator):
     ----------
     treatment : str or int, default=None
         Name or position of the column of X that holds the treatment.
+    reference : scalar, default=None
+        The arm that the others are compared with, see `AIPW`.
     outcome_model, propensity_model : {"auto", "linear"} or estimator, default="auto"
         Nuisance models, see `AIPW`.
     final_model : {"auto", "linear"} or regressor, default="auto"
@@ -170,6 +176,7 @@ class XLearner(AdjustingEstimator):
         self,
         treatment: str | int | None = None,
         *,
+        reference: Any = None,
         outcome_model: Any = "auto",
         propensity_model: Any = "auto",
         final_model: Any = "auto",
@@ -182,6 +189,7 @@ class XLearner(AdjustingEstimator):
     ) -> None:
         super().__init__(
             treatment,
+            reference=reference,
             outcome_model=outcome_model,
             propensity_model=propensity_model,
             cv=cv,
@@ -232,6 +240,8 @@ class RLearner(XLearner):
     ----------
     treatment : str or int, default=None
         Name or position of the column of X that holds the treatment.
+    reference : scalar, default=None
+        The arm that the others are compared with, see `AIPW`.
     outcome_model, propensity_model : {"auto", "linear"} or estimator, default="auto"
         Nuisance models, see `AIPW`.
     final_model : {"linear", "auto"} or regressor, default="linear"
@@ -271,6 +281,7 @@ class RLearner(XLearner):
         self,
         treatment: str | int | None = None,
         *,
+        reference: Any = None,
         outcome_model: Any = "auto",
         propensity_model: Any = "auto",
         final_model: Any = "linear",
@@ -283,6 +294,7 @@ class RLearner(XLearner):
     ) -> None:
         super().__init__(
             treatment,
+            reference=reference,
             outcome_model=outcome_model,
             propensity_model=propensity_model,
             final_model=final_model,
@@ -341,6 +353,8 @@ class DRLearner(RLearner):
     ----------
     treatment : str or int, default=None
         Name or position of the column of X that holds the treatment.
+    reference : scalar, default=None
+        The arm that the others are compared with, see `AIPW`.
     outcome_model, propensity_model : {"auto", "linear"} or estimator, default="auto"
         Nuisance models, see `AIPW`.
     final_model : {"linear", "auto"} or regressor, default="linear"
@@ -389,6 +403,8 @@ class ULearner(RLearner):
     ----------
     treatment : str or int, default=None
         Name or position of the column of X that holds the treatment.
+    reference : scalar, default=None
+        The arm that the others are compared with, see `AIPW`.
     outcome_model, propensity_model : {"auto", "linear"} or estimator, default="auto"
         Nuisance models, see `AIPW`.
     final_model : {"linear", "auto"} or regressor, default="linear"

@@ -127,6 +127,9 @@ class TARNet(AdjustingEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
+    def _compares_several(self) -> bool:
+        return False  # there are two heads
+
     def _cross_fitted(self, sample: Sample, splits: Sequence[Sequence[Split]]) -> list[dict[str, Predicted]]:
         self._check_parameters()
         options: dict[str, Any] = {"weight": sample.fit_weight, "n_jobs": self.n_jobs, "seed": self._seed}

@@ -18,9 +18,11 @@ __all__ = [
     "OverlapWarning",
     "balance_of",
     "crump_alpha",
+    "described",
     "effective_size",
     "overlap_of",
     "standardised_differences",
+    "within",
 ]
 
 Array = NDArray[np.float64]
@@ -167,11 +169,30 @@ def overlap_of(
     raw: Array, t: Array, W: Array, weight: Array, min_propensity: float, names: tuple[Hashable, ...] = ()
 ) -> tuple[Array, Overlap]:
     """Return propensities within the limits, with diagnostics; warn where the arms hardly overlap."""
+    e = within(raw, min_propensity)
+    inverse = np.where(t == 1, 1 / e, 1 / (1 - e))
+    return e, described(raw, t, W, weight, inverse, min_propensity, int(np.sum(e != raw)), names)
+
+
+def within(raw: Array, min_propensity: float) -> Array:
+    """Return propensities moved into the limits."""
     if not 0 < min_propensity < 0.5:
         raise DataError(f"`min_propensity` must be in (0, 0.5), got {min_propensity}")
-    e = np.clip(raw, min_propensity, 1 - min_propensity)
-    n_clipped = int(np.sum(e != raw))
-    fields = balance_of(weight * np.where(t == 1, 1 / e, 1 / (1 - e)), weight, t, W, names)
+    return np.clip(raw, min_propensity, 1 - min_propensity)
+
+
+def described(
+    raw: Array,
+    t: Array,
+    W: Array,
+    weight: Array,
+    inverse: Array,
+    min_propensity: float,
+    n_clipped: int,
+    names: tuple[Hashable, ...],
+) -> Overlap:
+    """Return the diagnostics of two arms weighted by `inverse`, and warn where they hardly overlap."""
+    fields = balance_of(weight * inverse, weight, t, W, names)
     if n_clipped:
         control, treated = fields["effective_size"]
         clipped = (
@@ -181,9 +202,9 @@ def overlap_of(
         )
         fields["messages"] = (clipped, *fields["messages"])
     for text in fields["messages"]:
-        warnings.warn(OverlapWarning(text), stacklevel=4)
+        warnings.warn(OverlapWarning(text), stacklevel=5)
     alpha = crump_alpha(raw)
-    return e, Overlap(
+    return Overlap(
         n_clipped=n_clipped,
         min_propensity=min_propensity,
         lowest=float(raw.min()),

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from causalrep.estimators._contrast import Contrast
 from causalrep.utils import DataError
 
 __all__ = [
     "LinearScore",
     "Projection",
     "aipw_score",
-    "arm_weights",
     "late_score",
     "partial_score",
     "project",
@@ -46,30 +46,20 @@ class LinearScore:
         return theta, weight * (self.numerator - theta * self.denominator) / scale
 
 
-def aipw_score(estimand: str, y: Array, t: Array, mu0: Array, mu1: Array, e: Array) -> LinearScore:
+def aipw_score(estimand: str, y: Array, contrast: Contrast, mu0: Array, mu1: Array) -> LinearScore:
     """Return the augmented inverse-propensity score of ATE, ATT, ATC or ATO."""
-    residual1, residual0, tau = t * (y - mu1), (1 - t) * (y - mu0), mu1 - mu0
+    in0, in1, e0, e1 = contrast.in0, contrast.in1, contrast.e0, contrast.e1
+    residual1, residual0, tau = in1 * (y - mu1), in0 * (y - mu0), mu1 - mu0
     if estimand == "ate":
-        return LinearScore(tau + residual1 / e - residual0 / (1 - e), np.ones_like(y))
+        return LinearScore(tau + residual1 / e1 - residual0 / e0, np.ones_like(y))
     if estimand == "att":
-        return LinearScore(t * (y - mu0) - residual0 * e / (1 - e), t)
+        return LinearScore(in1 * (y - mu0) - residual0 * e1 / e0, in1)
     if estimand == "atc":
-        return LinearScore(residual1 * (1 - e) / e - (1 - t) * (y - mu1), 1 - t)
-    # The efficient score of weights h = e (1 - e): h psi + h'(e) (t - e) tau, where h + h'(e) (t - e) = (t -
-    # e)^2.
-    square = (t - e) ** 2
-    return LinearScore(square * tau + residual1 * (1 - e) - residual0 * e, square)
-
-
-def arm_weights(estimand: str, e: Array) -> tuple[Array, Array]:
-    """Return the weights of control and treated rows that turn both into the target population."""
-    one = np.ones_like(e)
-    return {
-        "ate": (1 / (1 - e), 1 / e),
-        "att": (e / (1 - e), one),
-        "atc": (one, (1 - e) / e),
-        "ato": (e, 1 - e),
-    }[estimand]
+        return LinearScore(residual1 * e0 / e1 - in0 * (y - mu1), in0)
+    # The efficient score of weights h(e): h psi plus the derivative of h along the arm of the row times tau.
+    w0, w1 = contrast.weights("ato")
+    whole = contrast.overlap_score
+    return LinearScore(whole * tau + residual1 * w1 - residual0 * w0, whole)
 
 
 def partial_score(y: Array, t: Array, ell: Array, m: Array, z: Array | None = None) -> LinearScore:

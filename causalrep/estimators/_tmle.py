@@ -8,7 +8,8 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from causalrep.estimators._adjusting import AdjustingEstimator
-from causalrep.estimators._scores import LinearScore, aipw_score, arm_weights
+from causalrep.estimators._contrast import Contrast
+from causalrep.estimators._scores import LinearScore, aipw_score
 
 __all__ = ["TMLE"]
 
@@ -30,6 +31,8 @@ class TMLE(AdjustingEstimator):
     ----------
     treatment : str or int, default=None
         Name or position of the column of X that holds the treatment.
+    reference : scalar, default=None
+        The arm that the others are compared with, see `AIPW`.
     outcome_model, propensity_model : {"auto", "linear"} or estimator, default="auto"
         Nuisance models, see `AIPW`.
     cv : int, splitter or iterable of (train, test), default=5
@@ -70,12 +73,12 @@ class TMLE(AdjustingEstimator):
     True
     """
 
-    def _arm_score(self, estimand: str, mu0: Array, mu1: Array, e: Array) -> LinearScore:
+    def _arm_score(self, estimand: str, mu0: Array, mu1: Array, contrast: Contrast) -> LinearScore:
         sample = self._sample
-        w0, w1 = arm_weights(estimand, e)
-        mu0 = fluctuate(mu0, sample.y, sample.weight * w0 * (1 - sample.t))
-        mu1 = fluctuate(mu1, sample.y, sample.weight * w1 * sample.t)
-        return aipw_score(estimand, sample.y, sample.t, mu0, mu1, e)
+        w0, w1 = contrast.weights(estimand)
+        mu0 = fluctuate(mu0, sample.y, sample.weight * w0 * contrast.in0)
+        mu1 = fluctuate(mu1, sample.y, sample.weight * w1 * contrast.in1)
+        return aipw_score(estimand, sample.y, contrast, mu0, mu1)
 
 
 def fluctuate(mu: Array, y: Array, weight: Array) -> Array:

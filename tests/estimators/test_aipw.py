@@ -218,7 +218,7 @@ def test_outcomes_of_both_arms_are_predicted(design, folds):
         ({"y": "nan"}, "y contains NaN"),
         ({"t": "nan"}, "treatment.*NaN"),
         ({"t": "constant"}, "no overlap"),
-        ({"t": "three"}, "two values or be numeric"),
+        ({"t": "words"}, "at most 20 arms"),
         ({"t": "many"}, "continuous"),
         ({"t": "dose", "y": "binary"}, "swap"),
         ({"t": "rare"}, "no overlap"),
@@ -235,7 +235,7 @@ def test_bad_input_is_refused_by_name(design, change, match):
     made = {
         "nan": np.where(np.arange(n) == 3, np.nan, t),
         "constant": np.ones(n),
-        "three": np.array(["a", "b", "c", "d"])[np.arange(n) % 4],
+        "words": np.array([f"v{row % 30}" for row in range(n)]),
         "many": np.arange(n) % 50,
         "dose": W["a"].to_numpy(),
         "rare": np.arange(n) == 5,

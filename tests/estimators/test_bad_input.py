@@ -9,7 +9,15 @@ from scipy import sparse
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.neighbors import KNeighborsRegressor
 
-from causalrep.estimators import AIPW, CrossFitWarning, DoseWarning, DoubleML, OverlapWarning, TLearner
+from causalrep.estimators import (
+    AIPW,
+    CrossFitWarning,
+    DoseWarning,
+    DoubleML,
+    EntropyBalancing,
+    OverlapWarning,
+    TLearner,
+)
 from causalrep.utils import CausalRepError, DataError, PositivityWarning, UnknownNameError
 
 
@@ -92,7 +100,7 @@ def test_many_whole_numbers_are_no_arms(parts):
     with pytest.warns(DoseWarning, match="read as a dose"):
         fit(W, y, np.arange(400) % 3)
     with pytest.raises(DataError, match="must have two values or be numeric"):
-        fit(W, y, np.array(["low", "mid", "high", "mid"] * 100))
+        EntropyBalancing().fit(W, y, treatment=np.array(["low", "mid", "high", "mid"] * 100))
 
 
 def test_a_design_without_overlap_warns_first_and_with_every_number(parts):
