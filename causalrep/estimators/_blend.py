@@ -1,11 +1,11 @@
-"""The default nuisance models: a plain regression, or where the data bend a blend of four kinds of curve.
+"""The default nuisance models: a plain regression, or where the data bend a blend of five models.
 
 A penalised regression on covariates and their products is quick and hard to beat where it suffices. Whether
 it does is asked once for each nuisance: would regression on splines and all products of two of them have
-smaller errors in rows left out? If so, four models are fitted in each fold and weighted by their errors in
+smaller errors in rows left out? If so, five models are fitted in each fold and weighted by their errors in
 the others (short-stacking, Ahrens, Hansen, Schaffer and Wiemann, "Model averaging and double machine
-learning", Journal of Applied Econometrics 40, 2025): surfaces may be smooth, have steps, or run across the
-covariates.
+learning", Journal of Applied Econometrics 40, 2025): surfaces may be smooth in all covariates or in few of
+them, have steps, or run across the covariates. Each is a regression of scikit-learn.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, is_clas
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.kernel_approximation import Nystroem
-from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -29,6 +29,7 @@ from sklearn.preprocessing import SplineTransformer, StandardScaler
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from causalrep.estimators._fitting import fit_model, predict_model
+from causalrep.estimators._product_kernel import KernelFeatures, learned_kernel
 from causalrep.utils import keyed_generator, keyed_seed
 
 __all__ = ["AutoClassifier", "AutoRegressor", "Blended", "Members", "short_stacked"]
@@ -39,6 +40,9 @@ _FEWEST_ROWS = 200  # fewer are not asked whether they bend
 _ROWS_ASKED = 4000
 _MOST_ROWS_OF_SPLINES = 200_000
 _MOST_ROWS_OF_NETS = 20_000
+_ROWS_OF_KERNEL = {False: 400, True: 800}  # a treatment of 0 and 1 says less of its mean than an outcome
+_LANDMARKS = 400
+_LESS_PENALTY = 4  # errors of curves that are too smooth add up in averages, and noise does not
 _PENALTIES = np.logspace(-4, 3, 8)
 
 
@@ -105,7 +109,7 @@ class _Auto(BaseEstimator):  # type: ignore[misc]
         kept = np.arange(len(y)) if sample_weight is None else np.flatnonzero(sample_weight > 0)
         if len(kept) < _FEWEST_ROWS or not self._bends(X[kept], y[kept]):
             return self.plain
-        return Members((self.plain, *_curves(len(kept), is_classifier(self.plain))))
+        return Members((self.plain, *_curves(X[kept], y[kept], is_classifier(self.plain))))
 
     def _bends(self, X: Array, y: Array) -> bool:
         if len(y) > _ROWS_ASKED:
@@ -191,8 +195,9 @@ def _on_splines(model: Any, n_components: int) -> Pipeline:
     return make_pipeline(splines, products, model)
 
 
-def _curves(n: int, classify: bool) -> list[Any]:
+def _curves(X: Array, y: Array, classify: bool) -> list[Any]:
     """Return the models that a blend has beside the plain one, as far as the rows let them be quick."""
+    n = len(y)
     few, n_products = n <= 10_000, min(200, n // 4)
     trees = {"max_leaf_nodes": 6 if few else 31, "min_samples_leaf": 10 if few else 20}
     net = {"hidden_layer_sizes": (64,)}
@@ -213,9 +218,21 @@ def _curves(n: int, classify: bool) -> list[Any]:
                 StandardScaler(), MLPRegressor(alpha=0.1, learning_rate_init=0.02, max_iter=40, **net)
             ),
         ]
-    sizes = (np.inf, _MOST_ROWS_OF_SPLINES, _MOST_ROWS_OF_NETS)
+    if n <= _MOST_ROWS_OF_NETS:
+        models.append(_on_kernel(X, y, classify))
+    sizes = (np.inf, _MOST_ROWS_OF_SPLINES, _MOST_ROWS_OF_NETS, _MOST_ROWS_OF_NETS)
     return [
         model
-        for model, most in zip(models, sizes, strict=True)
+        for model, most in zip(models, sizes, strict=False)
         if n <= most and (not isinstance(model, Pipeline) or has_fit_parameter(model[-1], "sample_weight"))
     ]
+
+
+def _on_kernel(X: Array, y: Array, classify: bool) -> Pipeline:
+    """Return the regression whose mean is that of a Gaussian process with a learned kernel."""
+    kernel = learned_kernel(X, y, _ROWS_OF_KERNEL[classify])
+    features = KernelFeatures(kernel, _LANDMARKS)
+    if not classify:
+        return make_pipeline(features, Ridge(kernel.noise / _LESS_PENALTY))
+    # variances are in units of that of y; the logit is 1 / var(y) times as steep as the probability
+    return make_pipeline(features, LogisticRegression(C=_LESS_PENALTY / float(np.var(y)), max_iter=300))

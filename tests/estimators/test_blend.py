@@ -73,10 +73,11 @@ def test_alone_it_beats_the_plain_model_and_gives_probabilities():
     assert np.mean((p[:, 1] - t_new) ** 2) < np.var(t_new)
 
 
+@pytest.mark.slow
 def test_waves_that_confound_are_adjusted_for_by_default():
     W, t, y = bent(2000, seed=5)
     default = AIPW(random_state=0).fit(W, y, treatment=t).ate()
     linear = AIPW(outcome_model="linear", propensity_model="linear").fit(W, y, treatment=t).ate()
     assert linear.estimate > 1.5
-    assert abs(default.estimate - 1) < 4 * default.se
-    assert default.se < 0.07
+    assert abs(default.estimate - 1) < 3 * default.se
+    assert default.se < 0.06  # with the true nuisances it is 0.05
