@@ -27,10 +27,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from causalrep.discovery._conflicts import Conflict
+from causalrep.discovery._device_search import weakest_of_neighbours
 from causalrep.discovery._evidence import Evidence
 from causalrep.discovery._knowledge import Constraints
 from causalrep.discovery._pdag_draft import PdagDraft
-from causalrep.discovery._search import CanonicalTest, Winners, neighbourhood_questions, weakest_tests
+from causalrep.discovery._search import CanonicalTest, Winners
 from causalrep.discovery._skeleton import Skeleton
 from causalrep.discovery._votes import evidence_by_votes
 from causalrep.graphs import PAG, PDAG
@@ -84,10 +85,7 @@ def find_evidence(
             test, skeleton, constraints, wanted, near, rule=rule, alpha=alpha, max_cond=max_cond
         )
     largest = min(_LARGEST_SET, test.test.max_cond, _LARGEST_SET if max_cond is None else max_cond)
-    found = [
-        weakest_tests(test, neighbourhood_questions(near, wanted, size, constraints.tier), size)
-        for size in range(largest + 1)
-    ]
+    found = [weakest_of_neighbours(test, near, wanted, size, constraints.tier) for size in range(largest + 1)]
     separating = [part.take(part.pvalue > alpha) for part in found]
     n_tests, n_untestable = (sum(counts) for counts in zip(*(part[-2:] for part in found), strict=True))
     return _strongest(recorded, separating), n_tests, n_untestable

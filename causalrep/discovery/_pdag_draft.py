@@ -73,10 +73,13 @@ class PdagDraft:
 
     def _colliders(self, evidence: Evidence) -> Iterable[Collider]:
         """Yield the colliders, the best supported first, and note the triples that stay open."""
-        for row in evidence.order():
-            i, j = evidence.pairs[row].tolist()
-            separating, unsure = (set(column[row].tolist()) for column in (evidence.sets, evidence.unsure))
-            for k in np.flatnonzero(self._adjacency[i] & self._adjacency[j]).tolist():
+        near: list[set[int]] = [set() for _ in self._names]
+        for i, k in np.argwhere(self._adjacency).tolist():
+            near[i].add(k)
+        rows = evidence.order()
+        ordered = (column[rows].tolist() for column in (evidence.pairs, evidence.sets, evidence.unsure))
+        for row, (i, j), separating, unsure in zip(rows, *ordered, strict=True):
+            for k in sorted(near[i] & near[j]):
                 if k in unsure:
                     self.ambiguous.append((i, k, j))
                 elif k not in separating:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from causalrep.independence import CITest
 from causalrep.independence._arrays import namespace_of, to_numpy
+from causalrep.independence._subsets import MOST_SUBSETS, unrank
 from causalrep.utils import DataError
 
 __all__ = [
@@ -29,13 +30,13 @@ __all__ = [
     "best_per_pair",
     "neighbourhood_questions",
     "refuse_endless",
+    "unconditional_tests",
     "unrank",
     "weakest_tests",
 ]
 
 Ints = NDArray[np.int64]
 _BLOCK = 2**22  # numbers of candidates that are written out at once
-_NEVER = 2**62
 _SMALL = 2**13  # tests that are better asked together with others
 
 
@@ -181,6 +182,20 @@ def weakest_tests(
     return Winners(first, second, test.pvalues(first, second, sets), sets, n_tests, n_untestable)
 
 
+def unconditional_tests(
+    test: CanonicalTest, i: Ints, j: Ints, advance: Callable[[int], object] | None = None
+) -> Winners:
+    """Return the tests of the pairs i < j given nothing, of which there is one each."""
+    pvalue = test.pvalues(i, j, np.empty((len(i), 0), dtype=np.int64))
+    if advance is not None:
+        advance(len(i))
+    ok = ~np.isnan(pvalue)
+    n_ok = int(ok.sum())
+    if n_ok < len(i):
+        i, j, pvalue = i[ok], j[ok], pvalue[ok]
+    return Winners(i, j, pvalue, np.empty((n_ok, 0), dtype=np.int64), len(ok), len(ok) - n_ok)
+
+
 class _Answers(NamedTuple):
     """Per ordered pair the smallest strength and its set, and how many tests could not be made."""
 
@@ -269,7 +284,7 @@ def _weakest(test: CanonicalTest, block: Questions, size: int) -> _Answers:
 def refuse_endless(q: int, size: int) -> None:
     """Raise an error where there are more subsets than can be numbered."""
     total = comb(q, size)
-    if total >= _NEVER:
+    if total >= MOST_SUBSETS:
         raise DataError(
             f"{q} candidates have {float(total):.1e} subsets of {size}, which no search gets through; "
             "lower `alpha` or bound the size by `max_cond`"
@@ -288,36 +303,3 @@ def best_per_pair(key: Ints, strength: NDArray[np.float64], sets: Ints) -> Ints:
 @lru_cache(maxsize=64)
 def _window(q: int, size: int, start: int, stop: int) -> Ints:
     return unrank(np.arange(start, stop, dtype=np.int64), q, size)
-
-
-def unrank(rank: Ints, q: int, size: int) -> Ints:
-    """Return the subsets of {0, ..., q - 1} with these numbers in lexicographic order, each rising.
-
-    The combinatorial number system counts subsets in colexicographic order,
-    ``rank = C(c_1, 1) + ... + C(c_size, size)``; mirrored, that is the lexicographic order backwards.
-
-    Parameters
-    ----------
-    rank : array of shape (m,), int
-        In [0, C(q, size)), which is below 2**62.
-    q, size : int
-        Size of the ground set, and of the subsets.
-
-    Returns
-    -------
-    array of shape (m, size), int
-
-    References
-    ----------
-    D. E. Knuth, The Art of Computer Programming, volume 4A, section 7.2.1.3, theorem L.
-    """
-    left = comb(q, size) - 1 - rank
-    subsets = np.empty((len(rank), size), dtype=np.int64)
-    for p in range(size):
-        k = size - p
-        # Numbers beyond any rank only have to compare as larger.
-        table = np.array([min(comb(c, k), _NEVER) for c in range(q)], dtype=np.int64)
-        c = np.searchsorted(table, left, side="right") - 1
-        left = left - table[c]
-        subsets[:, p] = q - 1 - c
-    return subsets

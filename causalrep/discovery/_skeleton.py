@@ -24,14 +24,14 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from causalrep.discovery._device_search import weakest_of_neighbours
 from causalrep.discovery._knowledge import Constraints
 from causalrep.discovery._search import (
     CanonicalTest,
     Ints,
-    Questions,
     Winners,
     neighbourhood_questions,
-    weakest_tests,
+    unconditional_tests,
 )
 from causalrep.utils import progress_bar
 
@@ -154,20 +154,24 @@ def find_skeleton(
                 advance = _teller(progress, level, sum(n_tests), int(search.adjacency.sum()) // 2)
             if level == 0:  # one block after the other: what stands in memory are matrices, no lists of pairs
                 blocks = _pairs(search.adjacency)
-                n_tests.append(sum(search.level(iter([block]), 0, advance) for block in blocks))
+                n_tests.append(
+                    sum(search.apply(unconditional_tests(test, *block, advance)) for block in blocks)
+                )
                 continue
-            questions = neighbourhood_questions(search.adjacency, search.adjacency, level, constraints.tier)
-            n_tests.append(search.level(questions, level, advance))
+            found = weakest_of_neighbours(
+                test, search.adjacency, search.adjacency, level, constraints.tier, advance
+            )
+            n_tests.append(search.apply(found))
     return search.skeleton(tuple(n_tests))
 
 
-def _pairs(adjacency: NDArray[np.bool_]) -> Iterator[Questions]:
-    """Yield the adjacent pairs without candidates; those that have been yielded may be removed meanwhile."""
+def _pairs(adjacency: NDArray[np.bool_]) -> Iterator[tuple[Ints, Ints]]:
+    """Yield the adjacent pairs i < j; those that have been yielded may be removed meanwhile."""
     d = len(adjacency)
     step = max(1, _PAIRS // d)
     for start in range(0, d, step):
         i, j = np.nonzero(np.triu(adjacency[start : start + step], k=start + 1))
-        yield Questions(i + start, j, np.empty((len(i), 0), dtype=np.int64))
+        yield i + start, j
 
 
 def _teller(
@@ -244,14 +248,10 @@ class _Pruning:
             if start.apart is not None:
                 self._apart = start.apart.copy()
 
-    def level(
-        self, questions: Iterator[Questions], size: int, advance: Callable[[int], object] | None = None
-    ) -> int:
-        """Ask, remove what is separated at the end, and return the number of tests."""
-        return self.apply(weakest_tests(self._test, questions, size, advance))
-
     def apply(self, found: Winners) -> int:
         """Remove what the weakest tests of a level separate, and return their number."""
+        if not found.sets.shape[1]:
+            return self._apply_unconditional(found)
         pvalues = self._pvalues
         pvalues[found.i, found.j] = np.fmax(pvalues[found.i, found.j], found.pvalue)
         pvalues[found.j, found.i] = pvalues[found.i, found.j]
@@ -259,14 +259,30 @@ class _Pruning:
         gone = apart & ~self._always_adjacent[found.i, found.j]
         self.adjacency[found.i[gone], found.j[gone]] = False
         self.adjacency[found.j[gone], found.i[gone]] = False
-        if found.sets.shape[1]:
-            self._removed.append(found.take(gone))
-        else:
-            self._apart[found.i[gone], found.j[gone]] = True
-            self._apart[found.j[gone], found.i[gone]] = True
+        self._removed.append(found.take(gone))
         if self.keep_weakest:
             self._left.append(found.take(~gone))
         self.n_untestable += found.n_untestable
+        return found.n_tests
+
+    def _apply_unconditional(self, found: Winners) -> int:
+        """Do the same for pairs that are most of some rows of a matrix, by operations on those rows."""
+        self.n_untestable += found.n_untestable
+        if not len(found.i):
+            return found.n_tests
+        start, d = int(found.i.min()), len(self.adjacency)
+        rows = slice(start, int(found.i.max()) + 1)
+        pvalues = np.full((rows.stop - start, d), np.nan)
+        pvalues.reshape(-1)[(found.i - start) * d + found.j] = found.pvalue
+        gone = (pvalues > self._alpha) & ~self._always_adjacent[rows]
+        if self.keep_weakest:
+            self._left.append(found.take(~gone[found.i - start, found.j]))
+        np.fmax(self._pvalues[rows], pvalues, out=self._pvalues[rows])
+        np.fmax(self._pvalues[:, rows], pvalues.T, out=self._pvalues[:, rows])
+        self.adjacency[rows] &= ~gone
+        self.adjacency[:, rows] &= ~gone.T
+        self._apart[rows] |= gone
+        self._apart[:, rows] |= gone.T
         return found.n_tests
 
     def skeleton(self, n_tests: tuple[int, ...]) -> Skeleton:

@@ -23,6 +23,7 @@ from causalrep.utils import DataError, DeviceError, columns_of, is_frame
 __all__ = [
     "Array",
     "canonical_order",
+    "chunk_bytes",
     "erfc",
     "index_array",
     "kth_smallest",
@@ -36,6 +37,8 @@ __all__ = [
     "refuse_accelerator",
     "to_numpy",
 ]
+
+_DEVICE_BYTES = 2**31
 
 Array: TypeAlias = Any
 """An array of any library that follows the array API standard."""
@@ -69,6 +72,25 @@ def on_host(array: Array) -> bool:
     if is_torch_array(array):
         return bool(array.device.type == "cpu")
     return not is_cupy_array(array)
+
+
+def chunk_bytes(like: Array, in_main_memory: int) -> int:
+    """Return how much memory to work in at once where `like` lies.
+
+    On a device that is a quarter of what is free, and at most 2 GB, above which nothing is gained.
+    """
+    if on_host(like):
+        return in_main_memory
+    if is_cupy_array(like):
+        cupy = importlib.import_module("cupy")
+        free = cupy.cuda.runtime.memGetInfo()[0] + cupy.get_default_memory_pool().free_bytes()
+    elif is_torch_array(like) and like.device.type == "cuda":
+        cuda = importlib.import_module("torch.cuda")
+        unused = cuda.memory_reserved(like.device) - cuda.memory_allocated(like.device)
+        free = cuda.mem_get_info(like.device)[0] + unused
+    else:
+        return _DEVICE_BYTES // 8  # of what says nothing about its memory
+    return max(1, min(_DEVICE_BYTES, int(free) // 4))
 
 
 def refuse_accelerator(array: Array, what: str, why: str) -> None:

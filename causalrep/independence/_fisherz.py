@@ -27,15 +27,16 @@ from typing import Any, cast
 
 import numpy as np
 from array_api_compat import device as device_of
+from numpy.typing import NDArray
 
 from causalrep.independence._arrays import (
     Array,
     canonical_order,
+    chunk_bytes,
     erfc,
     log_erfc,
     named_matrix,
     namespace_of,
-    on_host,
     to_numpy,
 )
 from causalrep.independence._base import CITest, CITestBatch, Flag
@@ -48,6 +49,13 @@ from causalrep.independence._correlation import (
     warn_if_codes,
     warn_if_collinear,
 )
+from causalrep.independence._fused import (
+    MOST_GIVEN,
+    fused_correlations,
+    fused_weakest,
+    has_fused_kernel,
+    refuse_unless_fused,
+)
 from causalrep.independence._moments import Moments, PatternMoments, row_chunks
 from causalrep.independence._partial_correlation import (
     residuals,
@@ -56,13 +64,12 @@ from causalrep.independence._partial_correlation import (
     sorted_columns,
 )
 from causalrep.independence._single_precision import SinglePrecision
-from causalrep.independence._triton import MOST_GIVEN, kernel_correlations, refuse_unless_triton
+from causalrep.independence._subsets import Neighbourhoods
 from causalrep.utils import DataError, UnknownNameError
 
 __all__ = ["FisherZ"]
 
 _HOST_BYTES = 2**21  # what a core's own cache holds: larger chunks are slower
-_DEVICE_BYTES = 2**28
 _LARGEST_R = 1.0 - 2.0**-53
 
 
@@ -81,11 +88,15 @@ class FisherZ(CITest):
         In what a search looks for the weakest dependence. Single precision halves what is read from memory;
         every test that its rounding could confuse with the weakest one is decided again in double precision,
         so that graphs, separating sets and p-values are the same to the last bit.
-    kernel : {"array", "triton"}, default="array"
-        How tests with up to three conditioning columns are computed: by array operations, or by one kernel
-        in Triton (extra ``gpu``), for arrays of Torch and CuPy on CUDA. The two agree up to rounding. Which
-        is faster on your device is measured by ``benchmarks/independence/bench_gpu.py``. Tests on rows that
-        lack values are always computed by array operations, in double precision.
+    kernel : {"auto", "array", "fused"}, default="auto"
+        How tests with up to eight conditioning columns are computed: by array operations, or by one
+        hand-written kernel (extra ``gpu``), in Triton for Torch and in CUDA for CuPy. The two agree up to
+        rounding. By default the kernel is taken where the data lie on a CUDA device and the kernel can be
+        compiled, as ``benchmarks/independence/bench_gpu.py`` measures that it pays. Tests on rows that lack
+        values, and searches in single precision, are always computed by array operations.
+    max_bytes : int, default=None
+        Memory for the numbers that are worked on at once. By default a core's own cache in main memory; on
+        a device a quarter of what is free there, and at most 2 GB, above which nothing is gained.
 
     Attributes
     ----------
@@ -99,7 +110,7 @@ class FisherZ(CITest):
     DataError
         In `fit`: for missing, infinite or complex values, constant columns, text, fewer than four rows.
     DeviceError
-        In `fit`: for ``kernel="triton"`` and data that are not arrays of Torch or CuPy on CUDA.
+        In `fit`: for ``kernel="fused"`` and data that are not arrays of Torch or CuPy on CUDA.
     UnknownNameError
         For a choice that does not exist.
 
@@ -123,17 +134,26 @@ class FisherZ(CITest):
 
     n_samples_: int
 
-    def __init__(self, *, missing: str = "raise", precision: str = "float64", kernel: str = "array") -> None:
+    def __init__(
+        self,
+        *,
+        missing: str = "raise",
+        precision: str = "float64",
+        kernel: str = "auto",
+        max_bytes: int | None = None,
+    ) -> None:
         for what, value, choices in (
             ("missing", missing, ("raise", "testwise")),
             ("precision", precision, ("float64", "float32")),
-            ("kernel", kernel, ("array", "triton")),
+            ("kernel", kernel, ("auto", "array", "fused")),
         ):
             if value not in choices:
                 raise UnknownNameError(value, choices, what=f"`{what}`")
-        if (precision, kernel) == ("float32", "triton"):
-            raise DataError('kernel="triton" computes in double precision; it cannot be used with "float32"')
-        self.missing, self.precision, self.kernel = missing, precision, kernel
+        if (precision, kernel) == ("float32", "fused"):
+            raise DataError('kernel="fused" computes in double precision; it cannot be used with "float32"')
+        if max_bytes is not None and not (isinstance(max_bytes, int) and max_bytes >= 1):
+            raise DataError(f"`max_bytes` must be a positive integer or None, got {max_bytes!r}")
+        self.missing, self.precision, self.kernel, self.max_bytes = missing, precision, kernel, max_bytes
         self._patterns: PatternMoments | None = None
         self._moments: Moments | None = None
         self._single: SinglePrecision | None = None
@@ -159,8 +179,8 @@ class FisherZ(CITest):
             return self
         self._moments = self._patterns = None
         matrix, names = named_matrix(X)
-        if self.kernel == "triton":
-            refuse_unless_triton(matrix)
+        if self.kernel == "fused":
+            refuse_unless_fused(matrix)
         n, d = matrix.shape
         if d == 0:
             raise DataError(f"`X` has 0 feature(s) (shape=({n}, 0)) while a minimum of 1 is required.")
@@ -196,7 +216,7 @@ class FisherZ(CITest):
         Raises
         ------
         DataError
-            For other columns than before, values that are missing or infinite, and ``kernel="triton"``.
+            For other columns than before, values that are missing or infinite, and ``kernel="fused"``.
 
         Examples
         --------
@@ -212,8 +232,8 @@ class FisherZ(CITest):
         if self.missing != "raise":
             raise DataError('`partial_fit` needs whole rows; it cannot be used with missing="testwise"')
         found, names = named_matrix(X)
-        if self.kernel == "triton":
-            raise DataError('`partial_fit` adds up in main memory; it cannot be used with kernel="triton"')
+        if self.kernel == "fused":
+            raise DataError('`partial_fit` adds up in main memory; it cannot be used with kernel="fused"')
         chunk = to_numpy(found).astype(np.float64)
         if self._moments is None:
             self._moments, self._chunk_names = Moments(chunk.shape[1]), names
@@ -276,11 +296,10 @@ class FisherZ(CITest):
 
     def chunk_size(self, n_given: int) -> int:
         """Return how many tests given `n_given` columns may be asked at once within the memory budget."""
-        budget = _HOST_BYTES if on_host(self._anchor) else _DEVICE_BYTES
         per_test = scratch_arrays(n_given)
         if self._patterns is not None:
             per_test += 6 * self._patterns.n_patterns
-        return max(1, budget // (8 * per_test))
+        return max(1, self._budget // (8 * per_test))
 
     def strength(self, i: Array, j: Array, S: Sequence[Array]) -> Array:
         """Return squared partial correlations, infinite where the test could not be made (see `CITest`)."""
@@ -293,9 +312,39 @@ class FisherZ(CITest):
         i, j, S = self._in_order(i, j, S)
         if self._single is not None and S:
             return self._single.strength(i, j, S)
-        if self.kernel == "triton" and len(S) <= MOST_GIVEN:
-            return kernel_correlations(self._anchor, self._d, i, j, S, squared=True)
+        if self._fused and len(S) <= MOST_GIVEN:
+            return fused_correlations(self._anchor, self._d, i, j, S, squared=True)
         return residuals(self._anchor, self._d, i, j, S).strength(len(S))
+
+    @property
+    def max_fused(self) -> int:
+        """The largest size of subsets that `weakest` takes; 0 where there is no fused kernel."""
+        return min(MOST_GIVEN, self.max_cond) if self._fused and self._patterns is None else 0
+
+    def weakest(self, asked: Neighbourhoods, size: int) -> tuple[NDArray[np.float64], NDArray[np.int64], int]:
+        """Return the smallest `strength` of each pair over all subsets of its candidates (fused kernel).
+
+        Parameters
+        ----------
+        asked : Neighbourhoods
+            The questions; arrays of NumPy, which are not checked.
+        size : int
+            How many candidates a subset has, from 1 to `max_fused`.
+
+        Returns
+        -------
+        strength : array of shape (m,), float64
+            Of NumPy, as all that is returned; infinite where no test of a pair could be made.
+        rank : array of shape (m,), int64
+            Number of the weakest among the subsets in lexicographic order; of equals the first.
+        n_untestable : int
+            How many tests could not be made.
+        """
+        here = Neighbourhoods(*(self.index_array(part) for part in asked))
+        if self._rank is not None:
+            i, j, nodes = (self._canonical(part) for part in (here.i, here.j, here.nodes))
+            here = here._replace(i=i, j=j, nodes=nodes)
+        return fused_weakest(self._anchor, self._d, here, size)
 
     def _evaluate(self, i: Array, j: Array, S: tuple[Array, ...]) -> CITestBatch:
         xp = namespace_of(self._anchor)
@@ -309,8 +358,8 @@ class FisherZ(CITest):
             flag = xp.full(i.shape, int(Flag.TOO_FEW_ROWS), dtype=xp.int8, device=where)
             return _GaussianBatch(nothing, nothing, all_dof, flag)
         i, j, given = self._in_order(i, j, sorted_columns(S) if k > 2 and self._rank is None else S)
-        if self.kernel == "triton" and k <= MOST_GIVEN:
-            r = kernel_correlations(self._anchor, self._d, i, j, given, squared=False)
+        if self._fused and k <= MOST_GIVEN:
+            r = fused_correlations(self._anchor, self._d, i, j, given, squared=False)
         else:
             r = residuals(self._anchor, self._d, i, j, given).correlation(k)
         flag = xp.astype(xp.isnan(r), xp.int8) * int(Flag.SINGULAR)
@@ -334,6 +383,10 @@ class FisherZ(CITest):
         self._anchor = xp.reshape(R, (-1,))
         self._d = len(self.names_)
         self._single = SinglePrecision(self._anchor, self._d) if self.precision == "float32" else None
+        self._fused = self.kernel == "fused" or (
+            self.kernel == "auto" and self._single is None and has_fused_kernel(R)
+        )
+        self._budget = chunk_bytes(R, _HOST_BYTES) if self.max_bytes is None else self.max_bytes
         place = {name: k for k, name in enumerate(ordered)}
         rank = np.array([place[name] for name in names], dtype=np.int64)
         in_order = bool((rank == np.arange(len(rank))).all())

@@ -83,18 +83,18 @@ def test_winners_are_those_of_plain_loops(size, with_tiers):
 
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_windows_and_blocks_do_not_matter(monkeypatch, size):
-    test = CanonicalTest(FisherZ().fit(table(3, d=9)), np.arange(9))
     adjacent = ~np.eye(9, dtype=bool)
 
-    def search():
-        return weakest_tests(test, neighbourhood_questions(adjacent, adjacent, size), size)
+    def search(**options):
+        test = FisherZ(**options).fit(table(3, d=9))
+        assert not options or test.chunk_size(size) < 100
+        asked = neighbourhood_questions(adjacent, adjacent, size)
+        return weakest_tests(CanonicalTest(test, np.arange(9)), asked, size)
 
     whole = search()
     for chunk, block in ((8 * 30, 1), (8 * 100, 300), (8 * 1000, 10)):
-        monkeypatch.setattr(_fisherz, "_HOST_BYTES", chunk)
         monkeypatch.setattr(_search, "_BLOCK", block)
-        parts = search()
-        assert test.test.chunk_size(size) < 100
+        parts = search(max_bytes=chunk)
         assert all(np.array_equal(a, b) for a, b in zip(whole, parts, strict=True))
     assert whole.n_tests == 9 * 8 * comb(7, size)
 
