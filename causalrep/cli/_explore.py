@@ -41,6 +41,7 @@ class Explorer:
         self._model, self._images = model, np.asarray(images, dtype=np.float32)
         self._nodes = list(model.graph_.nodes)
         self._labels = model.predict(self._images)
+        self._abducted: dict[int, Any] = {}  # of the images asked about: one abduction serves all sliders
         self._lock = threading.Lock()  # networks answer one question at a time
 
     def state(self) -> dict[str, Any]:
@@ -78,10 +79,10 @@ class Explorer:
             raise DataError(f"`image` must be a number below {len(self._images)}, got {index!r}")
         factual = self._images[index : index + 1]
         do = self._intervention(question["do"])
-        if not do:  # the null intervention: what the model makes of the image itself
-            do = {self._nodes[0]: float(self._labels.iloc[index, 0])}
         with self._lock:
-            result = self._model.counterfactual(factual, do)
+            if index not in self._abducted:
+                self._abducted[index] = self._model.abduct(factual)
+            result = self._model.counterfactual(self._abducted[index], do)
         image = np.asarray(result.images[0])
         shade = 1 - np.clip(4 * np.abs(image - factual[0]).max(axis=0, keepdims=True), 0, 1)
         return {"image": _uri(image), "change": _uri(shade), "labels": self._row(result.labels, 0)}

@@ -163,8 +163,9 @@ class QuestionsMixin:
 
         Parameters
         ----------
-        images : array of shape (n, channels, size, size)
-            NumPy or Torch, in [0, 1] or uint8.
+        images : array of shape (n, channels, size, size), or Abducted
+            NumPy or Torch, in [0, 1] or uint8. What :meth:`abduct` returned spares the abduction where many
+            interventions are asked about.
         do : mapping of node to value or rule, or sequence of them, optional
             Values of the intervened labels in user units, one number for all images or an array of shape
             (n,); or a rule, a function of other labels by argument name, ``{"length": lambda angle:
@@ -202,7 +203,9 @@ class QuestionsMixin:
         read_interventions(do, shift, self.graph_, len(images))  # before the long work
         if n_draws is not None and n_draws < 2:
             raise ValueError(f"`n_draws` must be at least 2, got {n_draws}")
-        abducted = self.abduct(images)
+        if n_draws is not None and isinstance(images, Abducted):
+            raise TypeError("`n_draws` abducts anew for every draw and needs images, got an Abducted")
+        abducted = images if isinstance(images, Abducted) else self.abduct(images)
         slots, drawn = self._predict(abducted, do, shift, guidance)
         draws = None
         if n_draws is not None:

@@ -77,6 +77,16 @@ def test_without_an_intervention_it_is_the_reconstruction(port, model_folder, sa
     assert answer["image"] == _uri(reconstruction[0])
 
 
+def test_an_image_is_abducted_once_however_often_its_sliders_move(model_folder, samples, monkeypatch):
+    model = load_model(model_folder, device="cpu")
+    abducted, abduct = [], model.abduct
+    monkeypatch.setattr(model, "abduct", lambda images: abducted.append(images) or abduct(images))
+    explorer = Explorer(model, samples["image"][:3])
+    for image, do in ((0, {}), (0, {"light": 120}), (2, {"light": 120}), (0, {"angle": -5}), (2, {})):
+        explorer.answer({"image": image, "do": do})
+    np.testing.assert_array_equal(np.concatenate(abducted), samples["image"][[0, 2]])
+
+
 @pytest.mark.parametrize(
     ("question", "message"),
     [

@@ -16,6 +16,18 @@ from causalrep.utils import CycleError, DataError, UnknownNameError
 NODES = ["angle", "light", "length", "position"]
 
 
+def test_an_abduction_serves_many_interventions(trained: Any) -> None:
+    images = trained.held_out["image"][:4]
+    state = trained.model.abduct(images)
+    for do in ({}, {"light": 120.0}, {"angle": 10.0, "length": 4.0}):
+        once, anew = trained.model.counterfactual(state, do), trained.model.counterfactual(images, do)
+        np.testing.assert_array_equal(once.images, anew.images)
+        pd.testing.assert_frame_equal(once.labels, anew.labels, check_exact=True)
+        pd.testing.assert_frame_equal(once.factual_labels, anew.factual_labels, check_exact=True)
+    with pytest.raises(TypeError, match="`n_draws` abducts anew"):
+        trained.model.counterfactual(state, n_draws=2)
+
+
 # -- soft, joint, sequential
 
 
