@@ -4,6 +4,7 @@ from causalrep.discovery._bootstrap import Bootstrap
 from causalrep.discovery._causallearn import CausalLearn
 from causalrep.discovery._conflicts import Conflict
 from causalrep.discovery._constraint_search import ConflictWarning
+from causalrep.discovery._direct_lingam import DirectLiNGAM
 from causalrep.discovery._discrete_scores import BDeu, DiscreteBIC
 from causalrep.discovery._fci import FCI
 from causalrep.discovery._gaussian_score import GaussianBIC
@@ -11,6 +12,7 @@ from causalrep.discovery._ges import GES
 from causalrep.discovery._knowledge import Knowledge
 from causalrep.discovery._local_score import LocalScore
 from causalrep.discovery._pc import PC
+from causalrep.discovery._pcmci_plus import PCMCIPlus, TimeLink
 from causalrep.discovery._rfci import RFCI
 from causalrep.discovery._separating_sets import SeparatingSets
 
@@ -24,9 +26,12 @@ __all__ = [
     "CausalLearn",
     "Conflict",
     "ConflictWarning",
+    "DirectLiNGAM",
     "DiscreteBIC",
     "GaussianBIC",
     "Knowledge",
     "LocalScore",
+    "PCMCIPlus",
     "SeparatingSets",
+    "TimeLink",
 ]

@@ -14,9 +14,8 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from math import comb
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,9 +66,7 @@ def evidence_by_votes(
     bounds = (int(near.sum(axis=1).max()), test.test.max_cond)
     largest = min(bounds if max_cond is None else (*bounds, max_cond))
     for size in range(largest + 1):
-        blocks = neighbourhood_questions(near, wanted, size, constraints.tier)
-        for rectangles in _pooled(_cut(blocks, size)):
-            votes.ask(rectangles)
+        votes.ask(neighbourhood_questions(near, wanted, size, constraints.tier), size)
     votes.add_recorded(skeleton, largest)
     return votes.evidence(rule), votes.n_tests, votes.n_untestable
 
@@ -93,26 +90,46 @@ class _Votes:
         self._held: list[tuple[Ints, Ints, Ints]] = []  # pairs, nodes, numbers of sets
         self.n_tests = self.n_untestable = 0
 
-    def ask(self, rectangles: list[_Rectangle]) -> None:
-        """Ask each pair for each set, in one call of the test, and count."""
-        i, j, S = (np.concatenate(parts) for parts in zip(*map(_listed, rectangles), strict=True))
-        pvalues = self._test.pvalues(i, j, S)
-        self.n_tests += len(pvalues)
-        self.n_untestable += int(np.isnan(pvalues).sum())
-        ends = np.cumsum([one.n_tests for one in rectangles])[:-1]
-        for one, found in zip(rectangles, np.split(pvalues, ends), strict=True):
-            self._count(one.pairs, one.table, found.reshape(len(one.pairs.i), len(one.table)))
+    def ask(self, questions: Iterator[Questions], size: int) -> None:
+        """Ask all sets of this size, some thousands at a time, and count."""
+        pool: list[tuple[Questions, Ints]] = []
+        n_pooled = 0
+        for part, table in _rectangles(questions, size):
+            pool.append((part, table))
+            n_pooled += len(part.i) * len(table)
+            if n_pooled >= _BLOCK:
+                self._ask_together(pool)
+                pool, n_pooled = [], 0
+        if pool:
+            self._ask_together(pool)
+
+    def _ask_together(self, pool: list[tuple[Questions, Ints]]) -> None:
+        """Ask rectangles of pairs and sets in one call, which costs as much as some hundred tests."""
+        i, j = (
+            np.concatenate([np.repeat(part[side], len(table)) for part, table in pool]) for side in (0, 1)
+        )
+        sets = [
+            part.candidates[:, table].reshape(len(part.i) * len(table), table.shape[1])
+            for part, table in pool
+        ]
+        pvalues = self._test.pvalues(i, j, np.concatenate(sets))
+        ends = np.cumsum([len(part) for part in sets])
+        for (part, table), found in zip(pool, np.split(pvalues, ends[:-1]), strict=True):
+            self._count(part, table, found.reshape(len(part.i), len(table)))
 
     def _count(self, part: Questions, table: Ints, pvalues: NDArray[np.float64]) -> None:
+        width = len(table)
         sets = part.candidates[:, table]
+        self.n_tests += pvalues.size
+        self.n_untestable += int(np.isnan(pvalues).sum())
         # A set of common neighbours is asked from both ends, and counts once.
-        again = (part.i > part.j)[:, None] & self._adjacency[part.j[:, None, None], sets].all(axis=2)
+        again = (part.i > part.j)[:, None] & self._near[part.j[:, None, None], sets].all(axis=2)
         separating = (pvalues > self._alpha) & ~again
         key = np.minimum(part.i, part.j) * self._test.d + np.maximum(part.i, part.j)
         row = np.searchsorted(self._keys, key)
         np.add.at(self._total, row, separating.sum(axis=1))
         np.maximum.at(self._best, row, np.where(separating, pvalues, 0.0).max(axis=1))
-        members = np.zeros((len(table), part.candidates.shape[1]))
+        members = np.zeros((width, part.candidates.shape[1]))
         np.put_along_axis(members, table, 1.0, axis=1)
         self._hold(row[:, None], part.candidates, (separating @ members).astype(np.int64))
 
@@ -161,51 +178,18 @@ class _Votes:
         )
 
 
-class _Rectangle(NamedTuple):
-    """Pairs with equally many candidates, and which of these the sets are that each of them is asked."""
-
-    pairs: Questions
-    table: Ints
-
-    @property
-    def n_tests(self) -> int:
-        return len(self.pairs.i) * len(self.table)
-
-
-def _cut(blocks: Iterable[Questions], size: int) -> Iterator[_Rectangle]:
-    """Yield all sets of this size of all blocks, in rectangles of a bounded number of tests."""
-    for block in blocks:
-        n_pairs, q = block.candidates.shape
+def _rectangles(questions: Iterator[Questions], size: int) -> Iterator[tuple[Questions, Ints]]:
+    """Yield pairs with equally many candidates, and a window of the numbers of their candidates' subsets."""
+    for block in questions:
+        q = block.candidates.shape[1]
         total = comb(q, size)
         refuse_endless(q, size)
         width = min(total, _BLOCK)
         height = max(1, _BLOCK // width)
-        for a in range(0, n_pairs, height):
+        for a in range(0, len(block.i), height):
             part = Questions(*(column[a : a + height] for column in block))
             for start in range(0, total, width):
-                rank = np.arange(start, min(start + width, total), dtype=np.int64)
-                yield _Rectangle(part, unrank(rank, q, size))
-
-
-def _pooled(rectangles: Iterable[_Rectangle]) -> Iterator[list[_Rectangle]]:
-    """Yield as many rectangles together as the bound allows: each call of the test has its own price."""
-    pool: list[_Rectangle] = []
-    n_pooled = 0
-    for one in rectangles:
-        if pool and n_pooled + one.n_tests > _BLOCK:
-            yield pool
-            pool, n_pooled = [], 0
-        pool.append(one)
-        n_pooled += one.n_tests
-    if pool:
-        yield pool
-
-
-def _listed(one: _Rectangle) -> tuple[Ints, Ints, Ints]:
-    """Return the tests of a rectangle one by one: arrays of shapes (m,), (m,) and (m, size)."""
-    width, size = one.table.shape
-    i, j = (np.repeat(end, width) for end in (one.pairs.i, one.pairs.j))
-    return i, j, one.pairs.candidates[:, one.table].reshape(one.n_tests, size)
+                yield part, unrank(np.arange(start, min(start + width, total), dtype=np.int64), q, size)
 
 
 def _padded(rows: Ints, values: Ints, n_rows: int) -> Ints:

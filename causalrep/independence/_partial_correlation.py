@@ -27,6 +27,9 @@ SMALLEST_PIVOT = 1e-10
 
 _EPSILON = 2.0**-52
 
+# Few tests given many columns: what counts is how many array operations there are, not how long they take.
+_STACKED_FROM, _STACKED_UP_TO = 4, 1000
+
 
 class Residuals(NamedTuple):
     """Residual covariance and variances of two columns, and the smallest pivot of R_SS."""
@@ -95,6 +98,10 @@ def residuals(R: Array, d: int, i: Array, j: Array, S: Sequence[Array]) -> Resid
     the factors of products, so the result is symmetric bit for bit.
     """
     xp = namespace_of(R)
+    if len(S) >= _STACKED_FROM and all(
+        part.ndim == 1 and part.shape[0] <= _STACKED_UP_TO for part in (i, j, *S)
+    ):
+        return _stacked(R, d, i, j, S)
     starts = {id(column): column * d for column in (i, *S)}  # of the rows, each asked for several times
 
     def entry(row: Array, column: Array) -> Array:
@@ -158,6 +165,36 @@ def _cholesky(r_ij: Array, r_i: list[Array], r_j: list[Array], between: list[lis
             for s in range(p + 1, q):
                 between[q][s] = between[q][s] - factor * between[s][p]
     return Residuals(covariance, variance_i, variance_j, smallest)
+
+
+def _stacked(R: Array, d: int, i: Array, j: Array, S: Sequence[Array]) -> Residuals:
+    """Do what `_cholesky` does, to the last bit, by O(k) operations on arrays of O(k^2) rows."""
+    xp = namespace_of(R)
+    given = xp.stack(xp.broadcast_arrays(i, j, *S))[2:, :]
+    rows = given * d
+
+    def take(positions: Array) -> Array:
+        return xp.reshape(xp.take(R, xp.reshape(positions, (-1,)), axis=0), positions.shape)
+
+    between = take(rows[:, None, :] + given[None, :, :])
+    ends = xp.stack([take(rows + i), take(rows + j)])
+    covariance = take(i * d + j)
+    variances = xp.ones_like(ends[:, 0, :])
+    diagonal = xp.ones_like(given, dtype=R.dtype)
+    smallest = None
+    for p in range(len(S)):
+        factor, end = between[p + 1 :, p, :], ends[:, p, :]
+        if p > 0:
+            pivot = diagonal[p, :]
+            smallest = pivot if smallest is None else xp.minimum(smallest, pivot)
+            scale = 1.0 / xp.sqrt(xp.where(pivot < SMALLEST_PIVOT, 1.0, pivot))
+            factor, end = factor * scale, end * scale
+        covariance = covariance - end[0, :] * end[1, :]
+        variances = variances - end * end
+        diagonal[p + 1 :, :] -= factor * factor
+        ends[:, p + 1 :, :] -= factor[None, :, :] * end[:, None, :]
+        between[p + 1 :, p + 1 :, :] -= factor[:, None, :] * factor[None, :, :]
+    return Residuals(covariance, variances[0, :], variances[1, :], smallest)
 
 
 def sorted_columns(S: Sequence[Array]) -> list[Array]:
