@@ -40,7 +40,7 @@ from causalrep.utils import GraphError
 __all__ = ["RULES", "Oriented", "find_evidence", "orient_edges"]
 
 #: Ways to decide whether an unshielded triple is a collider.
-RULES = ("max_p", "standard", "conservative", "majority")
+RULES = ("majority", "max_p", "standard", "conservative")
 
 _LARGEST_SET = 4
 
