@@ -2,8 +2,8 @@
 
     python benchmarks/discovery/bench_time_series.py [--columns 5 20 50] [--processes 3]
 
-Linear stationary processes: every series remembers its last value, and has on average one lagged cause, at a lag
-up to three, and half a contemporaneous one; a thousand rows, Gaussian noise.
+Linear stationary processes: every series remembers its last value, and has on average one lagged cause, with
+a lag up to three, and half a contemporaneous one; a thousand rows, Gaussian noise.
 """
 
 from __future__ import annotations
