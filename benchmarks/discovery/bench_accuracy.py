@@ -2,29 +2,30 @@
 
 Random DAGs with three neighbours per node in random column order; linear Gaussian mechanisms, odd curves with
 Gaussian noise, or three states with logits that add up over parents. Fisher's z for numbers, chi-square for
-states, alpha 0.01 everywhere. causal-learn runs in this interpreter; pgmpy and gCastle in the one that
-``--peer`` names, on the same arrays. A method stops in a cell after so many CPU seconds, and the
-table says how many data sets it got through. Rows are added to a file, and what is there is not run again.
+states, alpha 0.01 everywhere, the same arrays for all. Each fit has a limit of CPU seconds. A method that
+exceeds it on the first two data sets of a cell is given up there, and the table says so. Results are
+added to a file line by line, and what is there is not run again: so the methods of another interpreter
+(``--methods pgmpy gCastle``), another day or another machine go into the same file.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
-import tempfile
+import signal
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
+from multiprocessing import Pool
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 ALPHA, DEGREE, N_SEEDS = 0.01, 3.0, 20
 FAMILIES, SIZES, ROWS = ("linear", "nonlinear", "discrete"), (20, 50, 100, 200), (500, 10_000)
-RULES = ("max_p", "standard", "conservative", "majority")
+RULES = ("majority", "max_p", "standard", "conservative")
+GIVE_UP = 2
 CURVES = (lambda x: np.tanh(2 * x), lambda x: np.sin(2 * x), lambda x: x * np.abs(x) / 2)
 
 
@@ -57,8 +58,10 @@ def simulate(family: str, d: int, n: int, seed: int) -> tuple[np.ndarray, np.nda
 
 # --- what each package finds, as a matrix: (i, j) allows i -> j, both ways if undirected -----------
 
+Method = Callable[[np.ndarray, bool], np.ndarray]
 
-def ours(rule: str, policy: str = "priority") -> Callable[[np.ndarray, bool], np.ndarray]:
+
+def ours(rule: str, policy: str = "priority") -> Method:
     from causalrep.discovery import PC
 
     def run(X: np.ndarray, discrete: bool) -> np.ndarray:
@@ -109,56 +112,15 @@ def gcastle(X: np.ndarray, discrete: bool) -> np.ndarray:
     return np.asarray(search.causal_matrix) != 0
 
 
-PEERS: dict[str, Callable[[np.ndarray, bool], np.ndarray]] = {
-    "causal-learn": causal_learn,
-    "pgmpy": pgmpy,
-    "gCastle": gcastle,
-}
+PEERS: dict[str, Method] = {"causal-learn": causal_learn, "pgmpy": pgmpy, "gCastle": gcastle}
+
+
+def method_of(name: str) -> Method:
+    """Return the method called so: a peer, or a collider rule, with a policy for conflicts after a slash."""
+    return PEERS[name] if name in PEERS else ours(*name.split("/"))
+
 
 # --- running ------------------------------------------------------------------------------------
-
-
-def found_in_time(
-    method: Callable[[np.ndarray, bool], np.ndarray], sets: list[np.ndarray], discrete: bool, limit: float
-) -> Iterator[tuple[float, np.ndarray]]:
-    """Yield CPU seconds and result for each data set, until the limit is passed."""
-    method(sets[0][:400, :4], discrete)  # first calls load libraries
-    begin = time.process_time()
-    for X in sets:
-        start = time.process_time()
-        found = method(X, discrete)
-        yield time.process_time() - start, found
-        if time.process_time() - begin > limit:
-            return
-
-
-def serve(name: str, path: str, limit: float) -> None:
-    """Print one line per data set of a file: what another interpreter does for `in_other_interpreter`."""
-    data = np.load(path)
-    sets = [data[key] for key in sorted(data.files) if key != "discrete"]
-    for seconds, found in found_in_time(PEERS[name], sets, bool(data["discrete"]), limit):
-        print("FOUND " + json.dumps([seconds, np.argwhere(found).tolist()]), flush=True)
-
-
-def in_other_interpreter(
-    python: str, name: str, sets: list[np.ndarray], discrete: bool, limit: float
-) -> Iterator[tuple[float, np.ndarray]]:
-    import resource
-
-    def bounded() -> None:
-        resource.setrlimit(resource.RLIMIT_CPU, (int(2 * limit) + 20, int(2 * limit) + 20))
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/data.npz"
-        np.savez(path, discrete=discrete, **{f"x{k:03}": X for k, X in enumerate(sets)})
-        command = [python, "-W", "ignore", __file__, "--serve", name, path, str(limit)]
-        done = subprocess.run(command, capture_output=True, text=True, preexec_fn=bounded, check=False)
-    for line in done.stdout.splitlines():
-        if line.startswith("FOUND "):
-            seconds, edges = json.loads(line[6:])
-            matrix = np.zeros((sets[0].shape[1],) * 2, dtype=bool)
-            matrix[tuple(np.array(edges, dtype=int).reshape(-1, 2).T)] = True
-            yield seconds, matrix
 
 
 def true_class(truth: np.ndarray) -> np.ndarray:
@@ -176,76 +138,157 @@ def score(truth: np.ndarray, found: np.ndarray) -> tuple[float, int]:
     return 2 * both / max(int(real.sum() + guess.sum()), 1), int(np.triu(differs | differs.T).sum())
 
 
-def measure(args: argparse.Namespace) -> None:
-    args.rows.touch()
-    known = {tuple(row[key] for key in ("family", "d", "n", "method")) for row in rows_of(args.rows)}
-    methods = [f"causalrep {rule}" for rule in RULES] + ["causal-learn"]
-    methods += ["pgmpy", "gCastle"] if args.peer else []
-    cells = [(family, d, n) for d in args.sizes for n in ROWS for family in FAMILIES]
-    for family, d, n in cells:
-        wanted = [method for method in methods if (family, d, n, method) not in known]
-        if not wanted:
-            continue
-        data = [simulate(family, d, n, seed) for seed in range(N_SEEDS)]
-        truths, sets = [true_class(dag) for dag, _ in data], [X for _, X in data]
-        for method in wanted:
-            discrete = family == "discrete"
-            if method in ("pgmpy", "gCastle"):
-                results = in_other_interpreter(args.peer, method, sets, discrete, args.limit)
-            else:
-                run = ours(method.split()[1]) if method.startswith("causalrep") else causal_learn
-                results = found_in_time(run, sets, discrete, args.limit)
-            rows = [(s, *score(truth, found)) for truth, (s, found) in zip(truths, results, strict=False)]
-            cell: dict[str, Any] = {"family": family, "d": d, "n": n, "method": method}
-            cell |= dict(zip(("seconds", "f1", "shd"), map(list, zip(*rows, strict=True)), strict=False))
-            with args.rows.open("a") as file:
-                file.write(json.dumps(cell) + "\n")
-            print(family, d, n, method, len(rows), np.mean(cell.get("shd", np.nan)), flush=True)
+class Task(NamedTuple):
+    """The data sets of a cell that a method has still to see, and what it needed for the others."""
+
+    family: str
+    d: int
+    n: int
+    method: str
+    seeds: tuple[int, ...]
+    limit: float
+    path: Path
+
+
+class TooSlow(BaseException):
+    """Raised in a fit at its limit; no Exception, which packages may catch."""
+
+
+def stop(*_: object) -> None:
+    raise TooSlow
+
+
+def measure(task: Task) -> str:
+    """Run a method on data sets of a cell and add a line for each to the file."""
+    warnings.simplefilter("ignore")
+    signal.signal(signal.SIGPROF, stop)
+    method, discrete, n_late = method_of(task.method), task.family == "discrete", 0
+    method(simulate(task.family, 4, 400, 0)[1], discrete)  # first calls load libraries
+    for seed in task.seeds:
+        dag, X = simulate(task.family, task.d, task.n, seed)
+        row: dict[str, Any] = {"family": task.family, "d": task.d, "n": task.n, "method": task.method}
+        row |= {"seed": seed, "limit": task.limit}
+        start = time.process_time()
+        try:
+            signal.setitimer(signal.ITIMER_PROF, task.limit)
+            found = method(X, discrete)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            row["seconds"] = round(time.process_time() - start, 4)
+            row["f1"], row["shd"] = score(true_class(dag), found)
+        except TooSlow:
+            n_late += 1
+        with task.path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        if n_late >= GIVE_UP:
+            break
+    return " ".join(map(str, task[:5]))
+
+
+def tasks(args: argparse.Namespace) -> Iterable[Task]:
+    """Yield what is still to do, small data first."""
+    done: dict[tuple[Any, ...], dict[int, bool]] = {}
+    for row in rows_of(args.rows):
+        seeds = done.setdefault(tuple(row[key] for key in ("family", "d", "n", "method")), {})
+        seeds[row["seed"]] = "shd" in row
+    for d in args.sizes:
+        for n in ROWS:
+            for family in args.families:
+                for method in args.methods:
+                    seen = done.get((family, d, n, method), {})
+                    left = tuple(seed for seed in range(args.seeds) if seed not in seen)
+                    if left and sum(not in_time for in_time in seen.values()) < GIVE_UP:
+                        yield Task(family, d, n, method, left, args.limit, args.rows)
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def report(path: Path) -> None:
-    """Print a table of means, the best of each cell in bold, with numbers of data sets where not all ran."""
-    cells: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = {}
+# --- reporting ----------------------------------------------------------------------------------
+
+
+class Cell(NamedTuple):
+    """What a method did in a cell: its results by seed, and the limit if it was too slow for one."""
+
+    results: dict[int, dict[str, float]]
+    limit: float | None
+
+
+def cells_of(path: Path) -> dict[tuple[str, int, int], dict[str, Cell]]:
+    cells: dict[tuple[str, int, int], dict[str, Cell]] = {}
     for row in rows_of(path):
-        cells.setdefault((row["family"], row["d"], row["n"]), {})[row["method"]] = row
-    methods = [*(f"causalrep {rule}" for rule in RULES), *PEERS]
-    for measure_, digits, best in (("shd", 1, min), ("f1", 3, max)):
-        print(f"\n| data | d | n | {' | '.join(methods)} |\n|{'---|' * (len(methods) + 3)}")
-        for key in sorted(cells, key=lambda key: (FAMILIES.index(key[0]), *key[1:])):
-            rows = cells[key]
-            means = {m: np.mean(rows[m][measure_]) for m in methods if rows.get(m, {}).get(measure_)}
-            top = best(round(value, digits) for value in means.values())
-            shown = []
-            for method in methods:
-                if method not in means:
-                    shown.append("")
-                    continue
-                count = len(rows[method][measure_])
-                text = f"{means[method]:.{digits}f}"
-                text = f"**{text}**" if round(means[method], digits) == top else text
-                shown.append(text + (f" ({count})" if count < N_SEEDS else ""))
-            print(f"| {key[0]} | {key[1]} | {key[2]:,} | {' | '.join(shown)} |")
+        methods = cells.setdefault((row["family"], row["d"], row["n"]), {})
+        cell = methods.get(row["method"], Cell({}, None))
+        if "shd" in row:
+            cell.results[row["seed"]] = row
+        else:
+            cell = cell._replace(limit=row["limit"])
+        methods[row["method"]] = cell
+    return dict(sorted(cells.items(), key=lambda item: (FAMILIES.index(item[0][0]), *item[0][1:])))
+
+
+def report(path: Path, methods: list[str]) -> None:
+    """Print tables of means, the best of each cell in bold, with numbers of data sets where not all ran."""
+    cells = cells_of(path)
+    for what, digits, best in (("shd", 1, min), ("f1", 3, max), ("seconds", 2, min)):
+        print(f"\n{what}\n\n| data | d | n | {' | '.join(methods)} |\n|{'---|' * (len(methods) + 3)}")
+        for (family, d, n), row in cells.items():
+            means = {
+                m: round(float(np.mean([result[what] for result in row[m].results.values()])), digits)
+                for m in methods
+                if m in row and row[m].results
+            }
+            full = [means[m] for m in means if len(row[m].results) == N_SEEDS]
+            shown = [_shown(row.get(m), means.get(m), digits, best(full, default=None)) for m in methods]
+            print(f"| {family} | {d} | {n:,} | {' | '.join(shown)} |")
+    summarise(cells, methods)
+
+
+def _shown(cell: Cell | None, mean: float | None, digits: int, top: float | None) -> str:
+    if cell is None:
+        return ""
+    if mean is None:
+        return f"> {cell.limit:.0f} s"
+    if len(cell.results) < N_SEEDS:
+        return f"{mean:.{digits}f} ({len(cell.results)})"
+    return f"**{mean:.{digits}f}**" if mean == top else f"{mean:.{digits}f}"
+
+
+def summarise(cells: dict[tuple[str, int, int], dict[str, Cell]], methods: list[str]) -> None:
+    """Print the mean distance of each method relative to that of the first, on data sets of both."""
+    print(f"\n| method | SHD relative to {methods[0]} | linear | nonlinear | discrete | cells | nearer in |")
+    print("|---|---|---|---|---|---|---|")
+    for method in methods:
+        ratios: dict[str, list[float]] = {family: [] for family in FAMILIES}
+        for (family, _, _), row in cells.items():
+            if method in row and methods[0] in row:
+                one, other = row[method].results, row[methods[0]].results
+                both = sorted(set(one) & set(other))
+                if both:
+                    theirs = sum(other[seed]["shd"] for seed in both)
+                    ratios[family].append(sum(one[seed]["shd"] for seed in both) / max(theirs, 1))
+        every = [ratio for part in ratios.values() for ratio in part]
+        means = [f"{np.mean(part):.2f}" if part else "" for part in (every, *ratios.values())]
+        print(f"| {method} | {' | '.join(means)} | {len(every)} | {sum(ratio < 1 for ratio in every)} |")
 
 
 def main() -> None:
+    methods = [*RULES, *PEERS]
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peer", help="interpreter with pgmpy and gCastle")
+    parser.add_argument("--methods", nargs="+", default=methods, help="rule, rule/policy, or a package")
     parser.add_argument("--rows", type=Path, default=Path("accuracy.jsonl"), help="results, line by line")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
-    parser.add_argument("--limit", type=float, default=10.0, help="CPU seconds for a method in a cell")
-    parser.add_argument("--serve", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--families", nargs="+", default=FAMILIES)
+    parser.add_argument("--seeds", type=int, default=N_SEEDS)
+    parser.add_argument("--limit", type=float, default=60.0, help="CPU seconds for a fit")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--report-only", action="store_true")
     args = parser.parse_args()
-    warnings.simplefilter("ignore")
-    if args.serve:
-        serve(args.serve[0], args.serve[1], float(args.serve[2]))
-        return
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    measure(args)
-    report(args.rows)
+    if not args.report_only:
+        with Pool(args.workers, maxtasksperchild=1) as pool:
+            for done in pool.imap_unordered(measure, tasks(args)):
+                print(done, flush=True)
+    report(args.rows, args.methods)
 
 
 if __name__ == "__main__":
