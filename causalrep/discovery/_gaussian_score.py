@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import solve_triangular
 
 from causalrep.discovery._local_score import LocalScore, checked_penalty
 from causalrep.independence._arrays import canonical_order, named_matrix, to_numpy
@@ -212,7 +211,8 @@ class GaussianBIC(LocalScore):
         except np.linalg.LinAlgError:
             factor = None
         if factor is not None and float(np.diag(factor).min()) ** 2 > SMALLEST_PIVOT:
-            found: Matrix = solve_triangular(factor, cross, lower=True, check_finite=False)
+            # SciPy's solver for triangles starts threads for each of these small ones.
+            found: Matrix = np.linalg.solve(factor, cross)
             return found
         # Copies and sums among the given explain what those without them explain.
         values, vectors = np.linalg.eigh(block)

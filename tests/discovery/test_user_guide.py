@@ -1,13 +1,16 @@
-"""The page of the user guide prints what it says."""
+"""The pages of the user guide print what they say."""
 
 import doctest
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "user_guide" / "discovery.rst"
+import pytest
+
+PAGES = Path(__file__).parents[2] / "docs" / "user_guide"
 
 
-def test_the_page_prints_what_it_says():
+@pytest.mark.parametrize("page", ["discovery", "scores"])
+def test_the_page_prints_what_it_says(page):
     flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
-    result = doctest.testfile(str(PAGE), module_relative=False, optionflags=flags)
+    result = doctest.testfile(str(PAGES / f"{page}.rst"), module_relative=False, optionflags=flags)
     assert result.attempted > 20
     assert result.failed == 0
