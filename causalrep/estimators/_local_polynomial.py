@@ -44,13 +44,15 @@ def kernel_weights(x: Array, h: float, kernel: str) -> Array:
     return inside.astype(np.float64)
 
 
-def coefficient_weights(x: Array, h: float, order: int, kernel: str) -> Array:
+def coefficient_weights(
+    x: Array, h: float, order: int, kernel: str, weight: Array | None = None, *, near: str = "the cutoff"
+) -> Array:
     """Return the matrix (order + 1, n) that turns outcomes into the coefficients of a local polynomial."""
-    weight = kernel_weights(x, h, kernel)
+    weight = kernel_weights(x, h, kernel) * (1.0 if weight is None else weight)
     used = weight > 0
     if len(np.unique(x[used])) <= order:
         raise DataError(
-            f"within {h:.4g} of the cutoff are too few different values for a polynomial of order {order}"
+            f"within {h:.4g} of {near} are too few different values for a polynomial of order {order}"
         )
     scaled = np.vander(x[used] / h, order + 1, increasing=True)
     root = np.sqrt(weight[used])
