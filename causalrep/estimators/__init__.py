@@ -11,7 +11,7 @@ from causalrep.estimators._density import DensityTest
 from causalrep.estimators._did import DifferenceInDifferences
 from causalrep.estimators._dose_response import DoseResponse
 from causalrep.estimators._double_ml import DoubleML
-from causalrep.estimators._effect_report import EffectReport, EffectSet, PossibleEffect
+from causalrep.estimators._effect_report import EffectReport, EffectSet, JointEffectSet, PossibleEffect
 from causalrep.estimators._frontdoor import FrontDoor
 from causalrep.estimators._gcomputation import GComputation
 from causalrep.estimators._group_time import GroupTimeDiD
@@ -72,6 +72,7 @@ __all__ = [
     "FrontDoor",
     "GComputation",
     "GroupTimeDiD",
+    "JointEffectSet",
     "KClass",
     "KernelIV",
     "LongitudinalGComputation",

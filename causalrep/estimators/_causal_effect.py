@@ -14,8 +14,9 @@ from causalrep.estimators._aipw import AIPW
 from causalrep.estimators._base import EffectEstimator
 from causalrep.estimators._double_ml import DoubleML
 from causalrep.estimators._effect_plan import Plan, checked_graph, plan_of, possible_plans
-from causalrep.estimators._effect_report import EffectReport, EffectSet, PossibleEffect
+from causalrep.estimators._effect_report import EffectReport, EffectSet, JointEffectSet, PossibleEffect
 from causalrep.estimators._frontdoor import FrontDoor
+from causalrep.estimators._joint_effects import joint_effects
 from causalrep.estimators._plug_in import PlugIn
 from causalrep.estimators._refutation import Refutation
 from causalrep.estimators._refute import refute as refute_estimator
@@ -41,7 +42,7 @@ _POSSIBLE = ("optimal", "local")
 def causal_effect(
     data: Any,
     *,
-    treatment: Hashable,
+    treatment: Hashable | list[Hashable] | list[str],
     outcome: Hashable,
     graph: Any,
     method: Any = "auto",
@@ -49,7 +50,7 @@ def causal_effect(
     possible: str = "optimal",
     alpha: float = 0.05,
     random_state: RandomState = None,
-) -> EffectReport | EffectSet:
+) -> EffectReport | EffectSet | JointEffectSet:
     """Return the average effect that a graph identifies from a table, with a report.
 
     It looks for a set of covariates to adjust for, the one with which estimates vary least where there are
@@ -58,13 +59,18 @@ def causal_effect(
     an instrument, that the effect is linear. Of an equivalence class of graphs whose members disagree it
     gives the effects of all of them, and the interval that holds whichever is true.
 
+    Several treatments are set together: their joint effects are what one unit more of each does if the others
+    are held, in a linear model without hidden common causes, for a DAG or for each member of its class [4]_.
+
     Parameters
     ----------
     data : data frame
         One row per unit; columns are named like the nodes. Texts become one column for each value but the
         first.
-    treatment, outcome : hashable
-        Nodes of the graph.
+    treatment : hashable or list of hashable
+        Node of the graph, or several.
+    outcome : hashable
+        Node of the graph.
     graph : DAG, ADMG, PDAG, CPDAG, MPDAG, MAG, PAG or networkx.DiGraph
         The causal graph, with latent nodes declared, or the class that it is in.
     method : "auto" or estimator, default="auto"
@@ -84,9 +90,9 @@ def causal_effect(
 
     Returns
     -------
-    EffectReport or EffectSet
+    EffectReport, EffectSet or JointEffectSet
         Print it to read it; `to_html` and `plot` show it. The set is of the graphs of a class, where they
-        disagree.
+        disagree, and that of joint effects is for several treatments.
 
     Raises
     ------
@@ -112,6 +118,8 @@ def causal_effect(
        Journal of Machine Learning Research 21(246), 2020, arXiv:2002.06825.
     .. [3] D. Malinsky, P. Spirtes, "Estimating bounds on causal effects in high-dimensional and possibly
        confounded systems", International Journal of Approximate Reasoning 88, 2017.
+    .. [4] P. Nandy, M. H. Maathuis, T. S. Richardson, "Estimating the effect of joint interventions from
+       observational data in sparse high-dimensional settings", Annals of Statistics 45, 2017.
 
     Examples
     --------
@@ -124,15 +132,24 @@ def causal_effect(
     (('z',), 2.0)
     """
     columns = columns_of(data)
-    graph = checked_graph(graph, columns, treatment, outcome)
     if possible not in _POSSIBLE:
         raise UnknownNameError(possible, _POSSIBLE, what="`possible`")
+    local = possible == "local"
+    if isinstance(treatment, list):
+        if refute or not isinstance(method, str):
+            raise DataError("several treatments have a linear model; `method` and `refute` cannot be chosen")
+        if len(set(treatment)) < max(len(treatment), 1):
+            raise DataError(f"`treatment` must list different nodes, got {treatment}")
+        for one in treatment:
+            graph = checked_graph(graph, columns, one, outcome)
+        return joint_effects(graph, columns, treatment, outcome, local=local, alpha=alpha)
+    graph = checked_graph(graph, columns, treatment, outcome)
     refuters = _refuters(refute)
     question = _Question(data, columns, treatment, outcome, method, alpha, as_seed(random_state), graph)
     plan = plan_of(graph, treatment, outcome, columns)
     if plan is not None:
         return question.answer(plan, refuters)
-    plans = possible_plans(graph, treatment, outcome, local=possible == "local")
+    plans = possible_plans(graph, treatment, outcome, local=local)
     members = tuple(question.possibility(one, refuters) for one in plans)
     return EffectSet(treatment, outcome, type(graph).__name__, members, 1 - alpha)
 

@@ -20,7 +20,7 @@ from causalrep.identification import (
 )
 from causalrep.utils import Columns, DataError, GraphError, NotIdentifiableError, UnknownNameError
 
-__all__ = ["Plan", "checked_graph", "plan_of", "possible_plans"]
+__all__ = ["Plan", "checked_graph", "plan_between", "plan_of", "possible_plans"]
 
 MOST_CIRCLES = 12
 """A PAG with more circles at its edges has too many members to be listed: two to the power of them to try."""
@@ -139,20 +139,26 @@ def possible_plans(graph: Any, treatment: Hashable, outcome: Hashable, *, local:
     members = _members_of_pag(graph) if isinstance(graph, (MAG, PAG)) else _members_of_pdag(graph, treatment)
     found: dict[Plan, list[str]] = {}
     for because, member, parents in members:
-        reached = member.possible_descendants(treatment) if isinstance(member, PDAG) else None
-        if outcome not in (member.descendants(treatment) if reached is None else reached):
-            plan = Plan("no effect")
-        elif local and parents is not None:
-            plan = Plan("adjustment", parents)
-        else:
-            restrict = [node for node in member.nodes if node not in (treatment, outcome)]
-            given = _adjustment(member, treatment, outcome, restrict)
-            plan = Plan("not identified") if given is None else Plan("adjustment", given)
+        plan = plan_between(member, treatment, outcome, parents if local else None)
         found.setdefault(plan, []).append(because)
     return tuple(
         Plan(plan.strategy, plan.given, because=tuple(dict.fromkeys(because)))
         for plan, because in found.items()
     )
+
+
+def plan_between(
+    member: Any, treatment: Hashable, outcome: Hashable, parents: tuple[Hashable, ...] | None
+) -> Plan:
+    """Return how a member of a class identifies an effect: by the parents, if they are given."""
+    reached = member.possible_descendants(treatment) if isinstance(member, PDAG) else None
+    if treatment == outcome or outcome not in (member.descendants(treatment) if reached is None else reached):
+        return Plan("no effect")
+    if parents is not None:
+        return Plan("adjustment", parents)
+    restrict = [node for node in member.nodes if node not in (treatment, outcome)]
+    given = _adjustment(member, treatment, outcome, restrict)
+    return Plan("not identified") if given is None else Plan("adjustment", given)
 
 
 def _adjustment(

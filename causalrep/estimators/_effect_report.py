@@ -19,7 +19,7 @@ from causalrep.utils import write_text
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["EffectReport", "EffectSet", "PossibleEffect"]
+__all__ = ["EffectReport", "EffectSet", "JointEffectSet", "PossibleEffect"]
 
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:46em;margin:2em auto;padding:0 1em;color-scheme:light "
@@ -236,8 +236,8 @@ class PossibleEffect:
     because : tuple of str
         The members.
     effect : EffectResult or None
-        The effect if one of them is true; zero where no directed path leads to the outcome, and None where
-        the member does not identify it.
+        The effect if one of them is true, or one for each of several treatments; zero where no directed path
+        leads to the outcome, and None where the member does not identify it.
     report : EffectReport or None
         How it was estimated, if it was.
     """
@@ -323,6 +323,81 @@ class EffectSet(_Readable):
         shown = [one for one in self.members if one.effect is not None]
         limits = [one.effect.ci for one in shown if one.effect is not None]
         return [self._name(one) for one in shown], self.estimates, np.array(limits, float).reshape(-1, 2)
+
+
+@dataclass(frozen=True)
+class JointEffectSet(_Readable):
+    """What one unit more of each of several treatments does, if the others are held: the possibilities.
+
+    Parameters
+    ----------
+    treatments : tuple of hashable
+        The treatments that are set together.
+    outcome : hashable
+        What they act on.
+    kind : str
+        Type of the graph; a DAG has one member.
+    members : tuple of PossibleEffect
+        The possibilities, each once. Their effects have one estimate for each treatment.
+    level : float
+        Level of the intervals.
+    """
+
+    treatments: tuple[Hashable, ...]
+    outcome: Hashable
+    kind: str
+    members: tuple[PossibleEffect, ...]
+    level: float
+
+    @property
+    def estimates(self) -> NDArray[np.float64]:
+        """The estimates, of shape (n_members, n_treatments)."""
+        return np.array([one.effect.estimate for one in self.members if one.effect is not None])
+
+    @property
+    def ci(self) -> NDArray[np.float64]:
+        """For each treatment the union of its intervals, of shape (n_treatments, 2)."""
+        limits = self._limits()
+        return np.column_stack([limits[:, :, 0].min(axis=0), limits[:, :, 1].max(axis=0)])
+
+    @property
+    def smallest(self) -> NDArray[np.float64]:
+        """The smallest size that the effect of each treatment may have, of shape (n_treatments,)."""
+        return np.asarray(np.abs(self.estimates).min(axis=0))
+
+    def _limits(self) -> NDArray[np.float64]:
+        return np.array([one.effect.ci for one in self.members if one.effect is not None])
+
+    def _title(self) -> str:
+        together = ", ".join(map(str, self.treatments))
+        return f"Joint effects of {together} on {self.outcome}, by the {self.kind}"
+
+    def _warned(self) -> tuple[str, ...]:
+        return ()
+
+    def _rows(self) -> Rows:
+        rows = [
+            (because, "; ".join(f"{t} {text}" for t, text in zip(self.treatments, texts, strict=True)))
+            for because, texts in zip(self._names(), self._texts(), strict=True)
+        ]
+        for treatment, (low, high) in zip(self.treatments, self.ci, strict=True):
+            said = f"{treatment}: {self.level:.0%} interval {low:.4g} to {high:.4g}"
+            rows.append(("whichever is true" if len(self.members) > 1 else "together", said))
+        return rows
+
+    def _names(self) -> list[str]:
+        more = [f" (and {len(one.because) - 1} more)" if len(one.because) > 1 else "" for one in self.members]
+        return [one.because[0] + text for one, text in zip(self.members, more, strict=True)]
+
+    def _texts(self) -> list[list[str]]:
+        return [
+            [f"{b:.4g} ({low:.4g} to {high:.4g})" for b, (low, high) in zip(row, limits, strict=True)]
+            for row, limits in zip(self.estimates, self._limits(), strict=True)
+        ]
+
+    def _lines(self) -> Lines:
+        names = [f"{treatment}, {name}" for name in self._names() for treatment in self.treatments]
+        return names, self.estimates.ravel(), self._limits().reshape(-1, 2)
 
 
 def _number(effect: EffectResult, level: float) -> str:
