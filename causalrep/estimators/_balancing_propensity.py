@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.optimize import least_squares
 from scipy.special import expit
 
+from causalrep.estimators._balancing_gmm import Moments, continuously_updated
 from causalrep.estimators._calibration import newton
 from causalrep.estimators._contrast import Contrast
 from causalrep.estimators._data import Sample
@@ -25,6 +25,11 @@ Array = NDArray[np.float64]
 _LARGEST = 500.0
 _SEPARATED = 20.0
 """Log-odds beyond the first are tried only on the way to infinity; beyond the second there is no overlap."""
+
+_NO_OVERLAP = (
+    "there is no overlap: the covariates separate the arms, so that no finite propensities balance them; "
+    "StableWeights(tolerance=...) allows differences"
+)
 
 
 @dataclass(frozen=True)
@@ -63,10 +68,7 @@ def fitted_propensities(loss: str, design: Array, sample: Sample) -> _Fitted:
 
     b = newton(design, weighted, np.zeros(design.shape[1]), len(sample.t))
     if b is None or np.max(np.abs(design @ b)) > _SEPARATED:
-        raise PositivityError(
-            "there is no overlap: the covariates separate the arms, so that no finite propensities "
-            "balance them; StableWeights(tolerance=...) allows differences"
-        )
+        raise PositivityError(_NO_OVERLAP)
     u = design @ b
     _, slope, curvature = weighted(u)
     information = design.T @ (design * curvature[:, None]) / len(u)
@@ -207,10 +209,12 @@ class CBPS(_ByPropensity):
     Notes
     -----
     The moments of balance are the gradient of a convex function [2]_, minimised by Newton's method. The
-    over-identified estimate takes the weights of the moments at that of the likelihood (two steps). It needs
-    many rows, as the two kinds of moments are nearly the same where propensities are moderate: with 3
-    covariates and 500 rows its bias is 0.7 standard errors, with 4000 it is 0.5, and that of the
-    just-identified one below 0.1. The influence function has the propensities as estimated.
+    over-identified estimate updates the weights of the moments with the propensities, as in [1]_. It is
+    biased where rows are few, as both kinds of moments are nearly the same where propensities are moderate:
+    in the paper's simulation by a third of its standard deviation with 200 rows and by a fifth with 1000,
+    where the just-identified one is off by less than a twentieth. Its intervals are off by as much: with
+    three covariates they cover in 85 of 100 draws of 500 rows, in 92 of 4000. The influence function has the
+    propensities as estimated.
 
     References
     ----------
@@ -261,51 +265,14 @@ class CBPS(_ByPropensity):
         )
 
     def _gmm(self, estimand: str) -> _Fitted:
-        """Return the two-step estimate from the moments of likelihood and balance, stacked."""
+        """Return the estimate from the moments of likelihood and balance, stacked."""
         sample, design = self._sample, self._features
-        n, k = design.shape
-        weighted = design * sample.weight[:, None]
-        first = fitted_propensities("logistic", self._features, self._sample).e
-        root = _root_inverse(_covariance(estimand, first, design, sample.weight))
-
-        def moments(b: Array) -> Array:
-            _, slope, _ = _logistic(design @ b, sample.t)
-            _, balance, _ = _tailored(estimand, design @ b, sample.t)
-            return np.asarray(-np.concatenate([weighted.T @ slope, weighted.T @ balance]) / n)
-
-        def jacobian(b: Array) -> Array:
-            _, _, curvature = _logistic(design @ b, sample.t)
-            _, _, bend = _tailored(estimand, design @ b, sample.t)
-            blocks = [weighted.T @ (design * part[:, None]) for part in (curvature, bend)]
-            return np.asarray(-np.concatenate(blocks) / n)
-
-        start = np.linalg.lstsq(design, np.log(first / (1 - first)), rcond=None)[0]
-        solved = least_squares(
-            lambda b: root @ moments(b), start, jac=lambda b: root @ jacobian(b), xtol=1e-12, ftol=1e-14
-        )
-        self.overidentification_pvalue_ = float(stats.chi2.sf(2 * n * solved.cost, k))
-        u = design @ solved.x
-        _, slope, _ = _logistic(u, sample.t)
-        _, balance, _ = _tailored(estimand, u, sample.t)
-        each = -np.column_stack([design * slope[:, None], design * balance[:, None]])
-        moved = root @ jacobian(solved.x)
-        return _Fitted(expit(u), -each @ root.T @ np.linalg.pinv(moved).T)
-
-
-def _covariance(estimand: str, e: Array, design: Array, weight: Array) -> Array:
-    """Return the covariance of the moments given the covariates (Imai and Ratkovic 2014, section 2.3)."""
-    one = np.ones_like(e)
-    score, cross, balance = {
-        "ate": (e * (1 - e), one, 1 / (e * (1 - e))),
-        "att": (e * (1 - e), e, e / (1 - e)),
-        "atc": (e * (1 - e), 1 - e, (1 - e) / e),
-    }[estimand]
-    blocks = [design.T @ (design * (weight**2 * part)[:, None]) / len(e) for part in (score, cross, balance)]
-    return np.block([[blocks[0], blocks[1]], [blocks[1], blocks[2]]])
-
-
-def _root_inverse(matrix: Array) -> Array:
-    """Return R with R' R the pseudoinverse."""
-    values, vectors = np.linalg.eigh(matrix)
-    kept = values > 1e-10 * values[-1]
-    return np.asarray((vectors[:, kept] / np.sqrt(values[kept])).T)
+        first = fitted_propensities("logistic", design, sample).e
+        start = np.asarray(np.linalg.lstsq(design, np.log(first / (1 - first)), rcond=None)[0], dtype=float)
+        moments = Moments(estimand, design, sample.t, sample.weight)
+        b, influence, statistic = continuously_updated(moments, start)
+        log_odds = design @ b
+        if np.max(np.abs(log_odds)) > _SEPARATED:
+            raise PositivityError(_NO_OVERLAP)
+        self.overidentification_pvalue_ = float(stats.chi2.sf(statistic, design.shape[1]))
+        return _Fitted(expit(log_odds), influence)

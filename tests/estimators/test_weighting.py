@@ -20,6 +20,7 @@ from causalrep.estimators import (
     OverlapWeights,
     StableWeights,
 )
+from causalrep.estimators._balancing_gmm import Moments
 from causalrep.estimators._overlap import crump_alpha, overlap_of
 from causalrep.utils import DataError, PositivityError, UnknownNameError
 
@@ -142,28 +143,69 @@ def test_over_identified_propensities_minimise_the_quadratic_form_of_both_moment
     X, y = design
     est = CBPS("t", over_identified=True).fit(X, y)
     t, D = X["t"].to_numpy(), np.column_stack([np.ones(400), X[COVARIATES]])
-    likelihood = LogisticRegression(C=np.inf, tol=1e-10).fit(D[:, 1:], t).predict_proba(D[:, 1:])[:, 1]
 
-    def stacked(b, rows):
-        e = expit(D[rows] @ b)
-        moments = [D[rows] * (t[rows] - e)[:, None], D[rows] * ((t[rows] - e) / (e * (1 - e)))[:, None]]
-        return np.column_stack(moments)
-
-    covariance = np.zeros((8, 8))
-    for x, e in zip(D, likelihood, strict=True):  # over both arms, of the moments of each row
-        for arm, p in ((1, e), (0, 1 - e)):
-            both = np.concatenate([x * (arm - e), x * (arm - e) / (e * (1 - e))])
-            covariance += p * np.outer(both, both) / 400
-    inverse = np.linalg.inv(covariance)
+    def moments(x, arm, e):
+        return np.hstack([x * (arm - e), x * (arm - e) / (e * (1 - e))])
 
     def objective(b):
-        mean = stacked(b, slice(None)).mean(axis=0)
-        return 400 * mean @ inverse @ mean
+        e = expit(D @ b)[:, None]
+        covariance = np.zeros((8, 8))
+        for arm, p in ((1, e), (0, 1 - e)):  # over both arms, of the moments of each row
+            both = moments(D, arm, e)
+            covariance += both.T @ (p * both) / 400
+        mean = moments(D, t[:, None], e).mean(axis=0)
+        return 400 * mean @ np.linalg.solve(covariance, mean)
 
-    best = minimize(objective, np.zeros(4), method="BFGS", options={"gtol": 1e-9})
+    start = LogisticRegression(C=np.inf, tol=1e-10).fit(D[:, 1:], t)
+    best = minimize(objective, [*start.intercept_, *start.coef_[0]], method="BFGS", options={"gtol": 1e-6})
     weight = t / expit(D @ best.x)
     np.testing.assert_allclose(est.weights_[t == 1], (weight / weight.sum())[t == 1], rtol=1e-4)
     assert est.overidentification_pvalue_ == pytest.approx(stats.chi2.sf(best.fun, 4), rel=1e-3)
+
+
+@pytest.mark.parametrize("estimand", ["ate", "att", "atc"])
+def test_the_moments_have_the_derivatives_that_their_differences_show(design, estimand):
+    X, _ = design
+    D = np.column_stack([np.ones(400), X[COVARIATES]])
+    weight = np.random.default_rng(0).uniform(0.5, 1.5, 400)
+    moments = Moments(estimand, D, X["t"].to_numpy(float), weight)
+    b, v = np.array([0.1, -0.8, 0.4, -0.2]), np.random.default_rng(1).normal(size=8)
+
+    def slope(function):
+        pairs = [(function(b + step), function(b - step)) for step in 1e-6 * np.eye(4)]
+        return np.array([(high - low) / 2e-6 for high, low in pairs]).T
+
+    np.testing.assert_allclose(moments.slope(b), slope(moments.mean), atol=1e-8)
+    by_hand = slope(lambda at: v @ moments.covariance(at) @ v)
+    np.testing.assert_allclose(moments.covariance_slope(b, v), by_hand, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::causalrep.estimators.OverlapWarning")  # a row or two, now and then
+@pytest.mark.parametrize(
+    ("over_identified", "n_rows", "n_draws", "bias", "rmse"),
+    [
+        (False, 200, 25, 0.05, 3.22),
+        (True, 200, 25, -1.12, 3.50),
+        pytest.param(False, 200, 1000, 0.05, 3.22, marks=pytest.mark.slow),
+        pytest.param(True, 200, 1000, -1.12, 3.50, marks=pytest.mark.slow),
+        pytest.param(False, 1000, 400, 0.03, 1.44, marks=pytest.mark.slow),
+        pytest.param(True, 1000, 400, -0.32, 1.60, marks=pytest.mark.slow),
+    ],
+)
+def test_errors_in_the_design_of_kang_and_schafer_are_those_of_the_paper(
+    over_identified, n_rows, n_draws, bias, rmse
+):
+    """Imai and Ratkovic 2014, table 1: normalised weights, propensity model correct, 10,000 draws."""
+    rng, errors = np.random.default_rng(0), []
+    for _ in range(n_draws):
+        z = rng.normal(size=(n_rows, 4))
+        t = (rng.random(n_rows) < expit(z @ [-1, 0.5, -0.25, -0.1])).astype(int)
+        y = 210 + z @ [27.4, 13.7, 13.7, 13.7] + rng.normal(size=n_rows)
+        weights = CBPS(over_identified=over_identified).fit(z, y, treatment=t).weights_
+        errors.append(weights[t == 1] @ y[t == 1] - 210)
+    # the mean of the draws has the error sd / sqrt(n), their spread about sd / sqrt(2 n): three of each
+    assert np.mean(errors) == pytest.approx(bias, abs=3 * rmse / np.sqrt(n_draws))
+    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(rmse, rel=3 / np.sqrt(2 * n_draws))
 
 
 def test_the_test_of_over_identification_finds_a_propensity_of_another_shape():
