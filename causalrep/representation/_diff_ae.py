@@ -20,6 +20,7 @@ from causalrep.representation._mechanisms import ImageDiffusionMechanism
 from causalrep.representation._model import topology_of
 from causalrep.representation._network import Architecture, ImageNetwork
 from causalrep.representation._recipes import Recipe, check_preset, make_recipe, overridden, small_network
+from causalrep.representation._sources import Images, image_parts
 from causalrep.representation._training import stage_of, train
 from causalrep.representation.modules import Condition, TimeEmbedding
 from causalrep.representation.solvers import DDIM, VariancePreserving
@@ -82,6 +83,8 @@ class LatentObjective(nn.Module):
     latent : LatentDenoiser
         What is trained.
     """
+
+    reads_images = False
 
     def __init__(self, latent: LatentDenoiser) -> None:
         super().__init__()
@@ -246,7 +249,7 @@ class DiffAE(ComposedModel):
         return SemanticNetwork(shape, topology_of(graph), recipe.architecture)
 
     def _train(
-        self, network: ImageNetwork, recipe: Recipe, images: Tensor, labels: NDArray[Any], **options: Any
+        self, network: ImageNetwork, recipe: Recipe, images: Images, labels: NDArray[Any], **options: Any
     ) -> TrainingLog:
         if not isinstance(network, SemanticNetwork):
             raise TypeError(f"expected a SemanticNetwork, got {type(network).__name__}")
@@ -284,8 +287,8 @@ class DiffAE(ComposedModel):
 
 
 @torch.no_grad()
-def _codes(network: ImageNetwork, images: Tensor) -> Tensor:
+def _codes(network: ImageNetwork, images: Images) -> Tensor:
     """Return the codes of all images, (n, code_dim), on the CPU."""
     device = network.image_mean.device
-    parts = torch.split(images, 512)
+    parts = image_parts(images, 512)
     return torch.cat([network.code(network.standardise(part.to(device))).cpu() for part in parts])

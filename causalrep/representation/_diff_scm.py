@@ -23,6 +23,7 @@ from causalrep.representation._mechanisms import ImageDiffusionMechanism
 from causalrep.representation._model import topology_of
 from causalrep.representation._network import Architecture, ImageNetwork
 from causalrep.representation._recipes import Recipe, check_preset, overridden, small_network
+from causalrep.representation._sources import Images
 from causalrep.representation._training import stage_of, train
 from causalrep.representation.modules import ImageEncoder
 from causalrep.representation.solvers import Process
@@ -248,7 +249,7 @@ class DiffSCM(ComposedModel):
         return kind(shape, topology_of(graph), recipe.architecture)
 
     def _train(
-        self, network: ImageNetwork, recipe: Recipe, images: Tensor, labels: NDArray[Any], **options: Any
+        self, network: ImageNetwork, recipe: Recipe, images: Images, labels: NDArray[Any], **options: Any
     ) -> TrainingLog:
         process = recipe.make_process()
 

@@ -36,6 +36,7 @@ from causalrep.representation._images import ImageShape
 from causalrep.representation._mechanisms import ImageMechanism
 from causalrep.representation._network import Architecture, ImageNetwork
 from causalrep.representation._recipes import Recipe, check_preset, overridden, small_network
+from causalrep.representation._sources import Images
 from causalrep.representation._training import encode_all, stage_of, train
 from causalrep.representation.modules import Condition, LadderVAE
 from causalrep.representation.trainer import Stage, TrainingLog, draw_rows
@@ -307,7 +308,7 @@ class HierarchicalVAE(VariationalModel):
         return overridden(recipe, self._overrides())
 
     def _train(
-        self, network: ImageNetwork, recipe: Recipe, images: Tensor, labels: NDArray[Any], **options: Any
+        self, network: ImageNetwork, recipe: Recipe, images: Images, labels: NDArray[Any], **options: Any
     ) -> TrainingLog:
         tuning = CounterfactualTuning(network, soft=self.tuning == "soft")
 

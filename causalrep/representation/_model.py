@@ -23,13 +23,14 @@ from causalrep.representation._answers import Abducted, CounterfactualResult
 from causalrep.representation._graph_search import graph_of
 from causalrep.representation._guidance import GuidanceLike, Terms
 from causalrep.representation._hub import HubMixin
-from causalrep.representation._images import ImageShape, as_images
-from causalrep.representation._labels import label_matrix
+from causalrep.representation._images import ImageShape
+from causalrep.representation._labels import as_dag, label_matrix
 from causalrep.representation._mechanisms import SlotMechanism
 from causalrep.representation._network import ImageNetwork, Topology
 from causalrep.representation._questions import QuestionsMixin
 from causalrep.representation._recipes import Recipe
 from causalrep.representation._saving import SavingMixin
+from causalrep.representation._sources import DatasetImages, Images, as_training_images
 from causalrep.representation._training import encode_all, label_statistics, pixel_statistics, train
 from causalrep.representation.solvers import Process
 from causalrep.representation.trainer import Trainer, TrainingLog
@@ -90,7 +91,7 @@ class CounterfactualImageModel(QuestionsMixin, SavingMixin, HubMixin, BaseEstima
         self,
         network: ImageNetwork,
         recipe: Recipe,
-        images: Tensor,
+        images: Images,
         labels: NDArray[np.float64],
         **options: Any,
     ) -> TrainingLog:
@@ -103,15 +104,19 @@ class CounterfactualImageModel(QuestionsMixin, SavingMixin, HubMixin, BaseEstima
 
     # -- fitting -------------------------------------------------------------------------------
 
-    def fit(self, images: Any, labels: Any) -> Self:
+    def fit(self, images: Any, labels: Any = None) -> Self:
         """Train the model.
 
         Parameters
         ----------
-        images : array of shape (n, channels, size, size)
-            NumPy or Torch, floating point in [0, 1] or uint8. They are kept as uint8.
-        labels : data frame of n rows, one column per node of the graph
-            In user units; NaN where a label is not known.
+        images : array of shape (n, channels, size, size) or torch.utils.data.Dataset
+            Floating point in [0, 1] or uint8. NumPy and Torch arrays are kept in memory, as uint8; arrays on
+            disk (of zarr or h5py, or a memory map) and data sets of torch are read row by row while the
+            model is trained. What is stored in chunks is shuffled chunk by chunk and within windows of some
+            thousand rows. Items of a data set are images, or pairs of an image and its labels.
+        labels : data frame of n rows, one column per node of the graph, optional
+            In user units; NaN where a label is not known. Without, they are the data set's: a mapping from
+            node to number beside each image, or numbers in the order of the graph's nodes.
 
         Returns
         -------
@@ -127,20 +132,19 @@ class CounterfactualImageModel(QuestionsMixin, SavingMixin, HubMixin, BaseEstima
         CheckpointError
             If the folder `checkpoint` holds something else than an earlier state of this training.
         """
-        tensor = as_images(images)
-        if len(tensor) == 0:
-            raise DataError("`images` must hold at least one image, got none")
-        shape = ImageShape(tensor.shape[1], tensor.shape[2])
+        stored = as_training_images(images)
+        shape = ImageShape(stored.shape[1], stored.shape[2])
         if self.image_size is not None and self.image_size != shape.size:
             raise DataError(f"`image_size` is {self.image_size}, but the images have side {shape.size}")
         seed = as_seed(self.random_state)
         device = str(Trainer(device=self.device, precision=self.precision).device)  # type: ignore[arg-type]
-        graph = self._find_graph(labels, len(tensor))
-        matrix = label_matrix(labels, graph, len(tensor))
+        if labels is None:
+            labels = self._labels_in(stored)
+        graph = self._find_graph(labels, len(stored))
+        matrix = label_matrix(labels, graph, len(stored))
         recipe = self._make_recipe(shape, len(graph.nodes))
         with torch_rng(seed):
             network = self._make_network(shape, graph, recipe)
-        stored = (tensor * 255.0).round().to(torch.uint8)
         network.set_statistics(*pixel_statistics(stored), *label_statistics(matrix))
         network.to(device)
         self.training_log_ = self._train(
@@ -153,6 +157,13 @@ class CounterfactualImageModel(QuestionsMixin, SavingMixin, HubMixin, BaseEstima
         rows = torch.linspace(0, len(stored) - 1, min(len(stored), _OBSERVED)).long()
         self._observe(stored[rows], matrix[rows.numpy()])
         return self
+
+    def _labels_in(self, images: Images) -> Any:
+        """Return the labels that a data set holds beside its images."""
+        if not isinstance(images, DatasetImages):
+            raise TypeError("`labels` can only be left out where `images` is a data set that holds them")
+        named = self.graph is not None and not hasattr(self.graph, "fit")
+        return images.labels(as_dag(self.graph).nodes if named else None)
 
     @torch.no_grad()
     def _observe(self, images: Tensor, labels: NDArray[np.float64]) -> None:

@@ -112,6 +112,8 @@ class MechanismObjective(nn.Module):
         Its causal layer is trained.
     """
 
+    reads_images = False
+
     def __init__(self, network: ImageNetwork) -> None:
         super().__init__()
         self.layer = network.layer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,8 +22,9 @@ from causalrep.representation._objectives import (
     MechanismObjective,
 )
 from causalrep.representation._recipes import Recipe
+from causalrep.representation._sources import Images, image_parts
 from causalrep.representation.solvers import Process
-from causalrep.representation.trainer import Stage, Trainer, TrainingLog
+from causalrep.representation.trainer import Data, Stage, StreamedData, TensorData, Trainer, TrainingLog
 
 __all__ = ["ExtraStage", "encode_all", "label_statistics", "pixel_statistics", "stage_of", "train"]
 
@@ -30,22 +32,22 @@ __all__ = ["ExtraStage", "encode_all", "label_statistics", "pixel_statistics", "
 ExtraStage: TypeAlias = Callable[[], tuple[Stage, dict[str, Tensor]]]
 
 
-def pixel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
+def pixel_statistics(images: Images) -> tuple[Tensor, Tensor]:
     """Return the mean image (1, channels, size, size) and the standard deviation around it.
 
     Parameters
     ----------
-    images : Tensor of uint8, shape (n, channels, size, size)
+    images : Tensor of uint8, shape (n, channels, size, size), or ImageSource
         Training images.
     """
     total = torch.zeros(images.shape[1:], dtype=torch.float64)
     squares = torch.zeros((), dtype=torch.float64)
-    for part in torch.split(images, 4096):
+    for part in image_parts(images, 4096):
         values = part.double() / 255.0
         total += values.sum(0)
         squares += (values**2).sum()
     mean = total / len(images)
-    variance = squares / images.numel() - (mean**2).mean()
+    variance = squares / math.prod(images.shape) - (mean**2).mean()
     return mean[None].float(), variance.clamp_min(1e-8).sqrt().float()
 
 
@@ -57,7 +59,7 @@ def label_statistics(labels: NDArray[np.float64]) -> tuple[Tensor, Tensor]:
 def train(
     network: ImageNetwork,
     recipe: Recipe,
-    images: Tensor,
+    images: Images,
     labels: NDArray[np.float64],
     *,
     process: Process | None,
@@ -77,7 +79,7 @@ def train(
         With its statistics set.
     recipe : Recipe
         How to train.
-    images : Tensor of uint8, shape (n, channels, size, size)
+    images : Tensor of uint8, shape (n, channels, size, size), or ImageSource
         Training images.
     labels : ndarray of shape (n, n_nodes)
         Labels in user units, NaN where unknown.
@@ -94,7 +96,7 @@ def train(
     known = torch.from_numpy(~np.isnan(labels)).float()
     values = network.standardise_labels(torch.from_numpy(labels).to(network.label_mean.device))
     standardised = torch.nan_to_num(values).float().cpu()
-    data = {"images": images, "labels": standardised, "known": known}
+    beside = {"labels": standardised, "known": known}
 
     execution = recipe.execution(device)
 
@@ -108,7 +110,8 @@ def train(
             checkpoint=None if checkpoint is None else Path(checkpoint) / part,
             progress=progress,
         )
-        return trainer.run(stages, {**data, **extra}, configuration={"recipe": recipe.to_dict()})
+        data = _data(images, {**beside, **extra}, stages)
+        return trainer.run(stages, data, configuration={"recipe": recipe.to_dict()})
 
     layout = torch.channels_last if execution.channels_last else torch.contiguous_format
     network.to(memory_format=layout)  # type: ignore[call-overload]
@@ -120,7 +123,7 @@ def train(
     else:
         slots = torch.zeros(len(images), *network.slot_shape)
         if network.architecture.reads == "image":
-            logs.append(run("encoder", _encoder_stages(network, recipe, rate), {}))
+            logs += [run(stage.name, [stage], {}) for stage in _encoder_stages(network, recipe, rate)]
             slots = encode_all(network, images)
         if image_stage:
             logs.append(run("image", [_image_stage(network, recipe, process)], {"slots": slots}))
@@ -135,12 +138,21 @@ def train(
 
 
 @torch.no_grad()
-def encode_all(network: ImageNetwork, images: Tensor) -> Tensor:
+def encode_all(network: ImageNetwork, images: Images) -> Tensor:
     """Return the slots of all images, (n, n_nodes, slot_dim), on the CPU."""
     device = network.image_mean.device
     return torch.cat(
-        [network.slots(network.standardise(part.to(device))).cpu() for part in torch.split(images, 512)]
+        [network.slots(network.standardise(part.to(device))).cpu() for part in image_parts(images, 512)]
     )
+
+
+def _data(images: Images, beside: dict[str, Tensor], stages: Sequence[Stage]) -> Data:
+    """Return the rows of a training; images only where a stage looks at them."""
+    if not any(getattr(stage.module, "reads_images", True) for stage in stages):
+        return TensorData(beside)
+    if isinstance(images, Tensor):
+        return TensorData({"images": images, **beside})
+    return StreamedData("images", images, beside)
 
 
 def stage_of(recipe: Recipe, name: str, module: nn.Module, **changes: Any) -> Stage:

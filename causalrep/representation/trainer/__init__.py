@@ -19,7 +19,7 @@ trainable by a ``forward(batch, generator)`` that returns named losses:
 """
 
 from causalrep.representation.trainer._chance import draw_rows, steps_done
-from causalrep.representation.trainer._data import Data, TensorData
+from causalrep.representation.trainer._data import Data, RowSource, StreamedData, TensorData
 from causalrep.representation.trainer._ema import MovingAverage
 from causalrep.representation.trainer._log import NonFiniteLossError, TrainingLog
 from causalrep.representation.trainer._stage import Stage
@@ -29,7 +29,9 @@ __all__ = [
     "Data",
     "MovingAverage",
     "NonFiniteLossError",
+    "RowSource",
     "Stage",
+    "StreamedData",
     "TensorData",
     "Trainer",
     "TrainingLog",

@@ -143,10 +143,16 @@ class RowOrder:
         With `keys`, addresses the shuffles.
     *keys : object
         Names of the stream.
+    blocks : (int, int), default=(1, 1)
+        For rows that are read in blocks, which are costly: rows of a block, and blocks of a window. Blocks
+        are shuffled, and the rows of so many blocks after one another among themselves; with blocks of one
+        row, all rows are.
     """
 
-    def __init__(self, rows: Tensor, batch_size: int, seed: int, *keys: object) -> None:
-        self._rows, self._size = rows, batch_size
+    def __init__(
+        self, rows: Tensor, batch_size: int, seed: int, *keys: object, blocks: tuple[int, int] = (1, 1)
+    ) -> None:
+        self._rows, self._size, self._blocks = rows, batch_size, blocks
         self._seed, self._keys = seed, keys
         self._epochs: dict[int, Tensor] = {}
 
@@ -165,9 +171,22 @@ class RowOrder:
         if epoch not in self._epochs:
             self._epochs = {key: value for key, value in self._epochs.items() if key == epoch - 1}
             generator = keyed_torch_generator(self._seed, *self._keys, "epoch", epoch)
-            order = torch.randperm(len(self._rows), generator=generator)
-            self._epochs[epoch] = self._rows[order.to(self._rows.device)]
+            self._epochs[epoch] = self._shuffled(generator)
         return self._epochs[epoch]
+
+    def _shuffled(self, generator: torch.Generator) -> Tensor:
+        block, window = self._blocks
+        if block == 1:
+            order = torch.randperm(len(self._rows), generator=generator)
+            return self._rows[order.to(self._rows.device)]
+        counts = (self._rows // block).unique_consecutive(return_counts=True)[1]
+        parts = self._rows.split(counts.tolist())
+        order = torch.randperm(len(parts), generator=generator)
+        pieces = []
+        for chosen in order.split(window):
+            rows = torch.cat([parts[number] for number in chosen.tolist()])
+            pieces.append(rows[torch.randperm(len(rows), generator=generator).to(rows.device)])
+        return torch.cat(pieces)
 
 
 def held_out_rows(n_rows: int, fraction: float | None, seed: int) -> tuple[Tensor, Tensor]:

@@ -140,8 +140,11 @@ class StageRun:
         stage, device, rank = self.stage, self._accelerator.device, self._accelerator.process_index
         fraction = None if stage.patience is None else stage.validation_fraction
         rows, held_out = held_out_rows(len(self._data), fraction, self._seed)
-        self._order = RowOrder(rows.to(device), stage.batch_size, self._seed, "trainer", stage.name)
-        self._held_out = held_out.to(device)
+        where = self._data.index_device
+        self._order = RowOrder(
+            rows.to(where), stage.batch_size, self._seed, "trainer", stage.name, blocks=self._data.blocks
+        )
+        self._held_out = held_out.to(where)
         self._chance = BatchGenerator(device)
         parts = stage.gradient_accumulation
         shares = split_batch(stage.batch_size, parts * self._accelerator.num_processes)
@@ -164,13 +167,16 @@ class StageRun:
     def advance(self) -> None:
         """Do one optimiser step; nothing waits for the device."""
         self._set_rate(self.stage.learning_rate_at(self.step))
-        rows = self._order.batch(self.step)
+        parts = self._parts()
         if self._graph is None:
-            losses, norm = self._update([(rows[share.start : share.stop], share) for share in self._shares])
+            losses, norm = self._update(parts)
         else:
-            losses, norm = self._graph(self._data.batch(rows), self._training_generator(self._shares[0]))
+            rows, share = parts[0]
+            losses, norm = self._graph(self._data.batch(rows), self._training_generator(share))
         self.average.update(self.step)
         self.step += 1
+        if not self.finished:
+            self._data.expect(self._parts()[0][0])
         self._norms.append(norm)
         self._pending.append(losses)
 
@@ -180,6 +186,11 @@ class StageRun:
                 group["lr"].fill_(rate)  # in its place: recorded steps read it there
             else:
                 group["lr"] = rate
+
+    def _parts(self) -> list[tuple[Tensor, Share]]:
+        """Return the rows of this step that are this process's, part by part."""
+        rows = self._order.batch(self.step)
+        return [(rows[share.start : share.stop], share) for share in self._shares]
 
     def _update(self, parts: list[tuple[Tensor, Share]]) -> tuple[Tensor, Tensor]:
         """Do the optimiser step of a batch in parts, and return its losses and the gradient's norm."""

@@ -100,3 +100,26 @@ def test_held_out_rows_are_apart_and_nested():
 def test_holding_out_everything_is_refused():
     with pytest.raises(DataError, match="none to train on"):
         held_out_rows(1, 0.5, 0)
+
+
+@pytest.mark.parametrize(("block", "window"), [(2, 3), (5, 1), (7, 2), (100, 1)])
+def test_blocks_are_shuffled_and_so_are_their_windows(block, window):
+    rows = torch.tensor([row for row in range(40) if row % 6])  # some are held out
+    order = RowOrder(rows, len(rows), 0, "a", blocks=(block, window))
+    epochs = [order.batch(step).tolist() for step in range(4)]
+    assert all(sorted(epoch) == rows.tolist() for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 4
+    for epoch in epochs:
+        blocks = [row // block for row in epoch]
+        # At any row, at most one window of blocks has begun and has not ended.
+        first = {number: blocks.index(number) for number in blocks}
+        last = {number: position for position, number in enumerate(blocks)}
+        assert all(
+            sum(first[number] <= position <= last[number] for number in first) <= window
+            for position in range(len(epoch))
+        )
+
+
+def test_blocks_of_one_row_change_nothing():
+    plain, blocks = (RowOrder(torch.arange(30), 7, 0, "a", blocks=b) for b in ((1, 1), (1, 9)))
+    assert all(torch.equal(plain.batch(step), blocks.batch(step)) for step in range(9))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from causalrep.representation.trainer import TensorData
+from causalrep.representation.trainer import StreamedData, TensorData, Trainer
 from causalrep.utils import DataError
 
 
@@ -61,3 +61,82 @@ def test_description_sees_changes(change):
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.bool, torch.int64, torch.uint8])
 def test_any_type_can_be_described(dtype):
     assert TensorData({"x": torch.ones(5).to(dtype)}).describe()["x"]["form"].startswith(str(dtype)[6:])
+
+
+class Rows:
+    """A source of rows that counts its reads, and may be slow."""
+
+    def __init__(self, values, block=1, window=1):
+        self.values, self.shape, self.block, self.window = values, tuple(values.shape), block, window
+        self.reads = []
+
+    def __len__(self):
+        return len(self.values)
+
+    def __getitem__(self, rows):
+        self.reads.append(rows.tolist())
+        return self.values[rows]
+
+
+def test_streamed_rows_are_those_of_resident_ones():
+    x, y = torch.arange(12.0).reshape(6, 2), torch.arange(6)
+    streamed, resident = StreamedData("x", Rows(x), {"y": y}), TensorData({"x": x, "y": y})
+    for index in ([3], [5, 0, 5], [1, 2]):
+        index = torch.tensor(index)
+        expected = resident.batch(index)
+        assert {name: rows.tolist() for name, rows in streamed.batch(index).items()} == {
+            name: rows.tolist() for name, rows in expected.items()
+        }
+
+
+def test_expected_rows_are_read_once_and_others_in_between():
+    source = Rows(torch.arange(6))
+    data = StreamedData("x", source, {"y": torch.arange(6)})
+    data.expect(torch.tensor([4, 2]))
+    assert data.batch(torch.tensor([1]))["x"].tolist() == [1]  # as a validation asks
+    assert data.batch(torch.tensor([4, 2]))["x"].tolist() == [4, 2]
+    assert sorted(source.reads) == [[1], [4, 2]]
+
+
+def test_errors_of_reading_reach_the_training():
+    class Broken(Rows):
+        def __getitem__(self, rows):
+            raise OSError("the disk is gone")
+
+    data = StreamedData("x", Broken(torch.arange(6)), {"y": torch.arange(6)})
+    data.expect(torch.tensor([1]))
+    with pytest.raises(OSError, match="the disk is gone"):
+        data.batch(torch.tensor([1]))
+
+
+def test_streamed_data_of_another_length_are_refused():
+    with pytest.raises(DataError, match="'x' must have 6 rows"):
+        StreamedData("x", Rows(torch.arange(5)), {"y": torch.arange(6)})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: (x + 1, 1, 1),
+        lambda x: (x.double(), 1, 1),
+        lambda x: (x.reshape(40, 1), 1, 1),
+        lambda x: (x, 4, 1),
+        lambda x: (x, 1, 2),
+    ],
+    ids=["values", "type", "shape", "blocks", "windows"],
+)
+def test_description_of_streamed_data_sees_changes(change):
+    x, y = torch.arange(40), {"y": torch.zeros(40)}
+    told = StreamedData("x", Rows(x), y).describe()
+    assert told == StreamedData("x", Rows(x.clone()), y).describe()
+    assert told != StreamedData("x", Rows(*change(x)), y).describe()
+    assert told != StreamedData("x", Rows(x), {"y": torch.ones(40)}).describe()
+
+
+def test_training_on_streamed_rows_is_training_on_resident_ones(toy):
+    nets = toy.make_net(), toy.make_net()
+    data = toy.make_data()
+    for net, rows in zip(nets, (data, StreamedData("x", Rows(data["x"]), {"y": data["y"]})), strict=True):
+        Trainer(device="cpu", seed=3).run(toy.make_stages(net), rows)
+    for first, second in zip(*(net.parameters() for net in nets), strict=True):
+        assert torch.equal(first, second)
