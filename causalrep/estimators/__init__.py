@@ -41,6 +41,7 @@ from causalrep.estimators._synthetic import PlaceboTest
 from causalrep.estimators._synthetic_control import SyntheticControl
 from causalrep.estimators._synthetic_did import SyntheticDiD
 from causalrep.estimators._tmle import TMLE
+from causalrep.estimators._transformers import PropensityScore, Residualizer
 from causalrep.estimators._two_stage import GMM, LIML, KClass, TwoStageLeastSquares
 from causalrep.estimators._uplift import auuc, qini_curve, qini_score, rate, toc_curve, uplift_curve
 from causalrep.estimators._weighting import EntropyBalancing, StableWeights
@@ -86,9 +87,11 @@ __all__ = [
     "PlugIn",
     "PolicyTree",
     "PossibleEffect",
+    "PropensityScore",
     "RLearner",
     "Refutation",
     "RegressionDiscontinuity",
+    "Residualizer",
     "SLearner",
     "SharedNuisances",
     "ShiftIntervention",

@@ -16,7 +16,15 @@ from causalrep.estimators._crossfit import Nuisance, Predicted, Split, cross_fit
 from causalrep.estimators._data import Sample, Treatment
 from causalrep.estimators._learners import classifier, regressor
 from causalrep.estimators._overlap import Overlap, overlap_of, within
-from causalrep.estimators._scores import LinearScore, aipw_score, partial_score
+from causalrep.estimators._result import EffectResult
+from causalrep.estimators._scores import (
+    LinearScore,
+    Projection,
+    aipw_score,
+    middle_of,
+    partial_score,
+    project,
+)
 from causalrep.estimators._several_arms import (
     averaging,
     learning,
@@ -257,7 +265,9 @@ class AdjustingEstimator(EffectEstimator):
         treated = [one._at("outcome of treated", W) for one in each]
         return np.column_stack([each[0]._at("outcome of controls", W), *treated])
 
-    def predict_outcome(self, X: Any, treatment: Any) -> Array:
+    def predict_outcome(
+        self, X: Any, treatment: Any, *, interval: bool = False, alpha: float = 0.05
+    ) -> Array | EffectResult:
         """Return the mean outcome that each row would have under a treatment.
 
         Parameters
@@ -266,15 +276,47 @@ class AdjustingEstimator(EffectEstimator):
             Rows with the columns of `fit`.
         treatment : scalar or array of shape (n_rows,)
             The arm, or the dose, of all rows or of each.
+        interval : bool, default=False
+            Whether to return the best linear projection of the mean outcome on the covariates, which has an
+            interval whatever the outcome model is. Not for a dose.
+        alpha : float in (0, 1), default=0.05
+            One less the level of each interval.
 
         Returns
         -------
-        array of shape (n_rows,)
-            Predicted means.
+        array of shape (n_rows,) or EffectResult
+            Predicted means of the outcome models; with `interval` the projection of their doubly robust
+            scores, with HC3 standard errors and an influence of shape (n_samples, n_rows).
         """
         W = self._covariates(X)
         t = self._coded(np.broadcast_to(np.asarray(treatment), (len(W),)))
-        if self._is_binary or self._contrasts:
+        has_arms = self._is_binary or bool(self._contrasts)
+        if interval and not has_arms:
+            raise DataError("the treatment is a dose; `DoseResponse` has intervals of mean outcomes")
+        if interval:
+            return self._projected_outcome(W, t.astype(np.intp), alpha)
+        if has_arms:
             return np.take_along_axis(self._arm_means(W), t.astype(np.intp)[:, None], axis=1)[:, 0]
         ell, m = self._center(W)
         return np.asarray(ell + self._predict(W) * (t - m))
+
+    def _projected_outcome(self, W: Array, arms: NDArray[np.intp], alpha: float) -> EffectResult:
+        estimate, influence = np.zeros(len(W)), np.zeros((len(self._sample.y), len(W)))
+        for arm in np.unique(arms):
+            rows = arms == arm
+            one = (self._averages() or (self,))[max(0, arm - 1)]
+            estimate[rows], influence[:, rows] = one._outcome_projection(bool(arm > 0)).at(
+                self._filled(W[rows])
+            )
+        return self._pack(estimate, influence, alpha, "mean outcome at each row, linear")
+
+    def _outcome_projection(self, treated: bool) -> Projection:
+        """Return the projection of the mean outcome of one of two arms on the covariates."""
+        sample = self._sample
+        parts = []
+        for rep, two in enumerate(self._compared):
+            mu = self._outcomes(rep)[treated]
+            member, e = (two.in1, two.e1) if treated else (two.in0, two.e0)
+            score = LinearScore(mu + member * (sample.y - mu) / e, np.ones_like(mu))
+            parts.append(project(score, self._filled(sample.W), sample.weight))
+        return middle_of(parts)

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from causalrep.estimators._data import of_length, read_table, read_weight
 from causalrep.estimators._door import RoleReader
 from causalrep.estimators._result import EffectResult, joined, limits, standard_error, widened
-from causalrep.estimators._scores import LinearScore, Projection, project, with_intercept
+from causalrep.estimators._scores import LinearScore, Projection, middle_of, project, with_intercept
 from causalrep.utils import DataError, columns_of
 
 __all__ = ["EffectEstimator"]
@@ -305,11 +305,8 @@ class EffectEstimator(RoleReader):
         return self._projected_by("ate", features)
 
     def _projected_by(self, estimand: str, features: Array) -> Projection:
-        parts = [project(score, features, self._sample.weight) for score in self._scores(estimand)]
-        return Projection(
-            np.median([part.coefficients for part in parts], axis=0),
-            np.mean([part.influence for part in parts], axis=0),
-        )
+        weight = self._sample.weight
+        return middle_of([project(score, features, weight) for score in self._scores(estimand)])
 
     def _combined(self, estimand: str, mask: NDArray[np.bool_] | None = None) -> tuple[float, Array, float]:
         """Return estimate, influence and standard error: medians over the repetitions of the folds."""

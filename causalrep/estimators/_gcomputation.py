@@ -133,6 +133,12 @@ class GComputation(AdjustingEstimator):
         (beta0, influence0), (beta1, influence1) = self._arm_fits()
         return Projection(beta1 - beta0, (influence1 - influence0) * self._sample.weight[:, None])
 
+    def _outcome_projection(self, treated: bool) -> Projection:
+        if not self._is_parametric:
+            return super()._outcome_projection(treated)
+        beta, influence = self._arm_fits()[treated]
+        return Projection(beta, influence * self._sample.weight[:, None])
+
     def _predict(self, W: Array) -> Array:
         if not self._is_binary or self._is_parametric:
             return super()._predict(W)

@@ -11,7 +11,7 @@ from causalrep.estimators._adjusting import AdjustingEstimator
 from causalrep.estimators._data import Sample, Treatment
 from causalrep.estimators._final_stage import MeanEffect
 from causalrep.estimators._learners import fit_model, predict_model, regressor
-from causalrep.estimators._scores import LinearScore, Projection, project
+from causalrep.estimators._scores import LinearScore, Projection, middle_of, project
 from causalrep.utils import DataError, keyed_seed
 
 __all__ = ["DRLearner", "RLearner", "SLearner", "TLearner", "ULearner", "XLearner"]
@@ -332,11 +332,7 @@ class RLearner(XLearner):
         return self._scores(self._final_estimand if self._is_binary else "ate")
 
     def _projected(self, features: Array) -> Projection:
-        parts = [project(score, features, self._sample.weight) for score in self._final_scores()]
-        return Projection(
-            np.median([part.coefficients for part in parts], axis=0),
-            np.mean([part.influence for part in parts], axis=0),
-        )
+        return middle_of([project(score, features, self._sample.weight) for score in self._final_scores()])
 
     def _predict(self, W: Array) -> Array:
         if self._final_is_linear():

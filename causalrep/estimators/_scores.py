@@ -8,6 +8,7 @@ Chernozhukov 2021). One small type therefore serves all estimators.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ __all__ = [
     "Projection",
     "aipw_score",
     "late_score",
+    "middle_of",
     "partial_score",
     "project",
     "pseudo_score",
@@ -90,6 +92,14 @@ class Projection:
         """Return the values at some rows and their influence functions, of shape (n, n_rows)."""
         design = with_intercept(features)
         return design @ self.coefficients, self.influence @ design.T
+
+
+def middle_of(parts: Sequence[Projection]) -> Projection:
+    """Return the medians of the coefficients over repetitions of the folds, and the mean influence."""
+    return Projection(
+        np.median([part.coefficients for part in parts], axis=0),
+        np.mean([part.influence for part in parts], axis=0),
+    )
 
 
 def with_intercept(features: Array) -> Array:

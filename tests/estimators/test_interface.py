@@ -13,8 +13,18 @@ from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from causalrep.estimators import AIPW, TMLE, DoubleML, DRLearner, EffectResult, RLearner, share_nuisances
+from causalrep.estimators import (
+    AIPW,
+    TMLE,
+    DoubleML,
+    DRLearner,
+    EffectResult,
+    GComputation,
+    RLearner,
+    share_nuisances,
+)
 from causalrep.estimators._crossfit import make_splits
+from causalrep.utils import DataError
 
 from .conftest import linear_design
 
@@ -41,6 +51,30 @@ def test_every_effect_is_a_result_with_the_influence_of_each_row(fitted, design)
         np.testing.assert_allclose(result.se, spread, rtol=1e-9)
         assert list(result.to_frame().columns) == ["estimate", "se", "low", "high", "pvalue"]
         np.testing.assert_array_equal(result.to_frame()["estimate"], np.atleast_1d(result.estimate))
+
+
+def test_mean_outcomes_have_intervals_whose_difference_is_that_of_the_effect(fitted, design):
+    X, y = design
+    control, treated = (fitted.predict_outcome(X, arm, interval=True) for arm in (0, 1))
+    effect = fitted.interval(X)
+    np.testing.assert_allclose(treated.estimate - control.estimate, effect.estimate, rtol=1e-9)
+    np.testing.assert_allclose(treated.influence - control.influence, effect.influence, atol=1e-9)
+    mixed = fitted.predict_outcome(X, X["t"].to_numpy(), interval=True)
+    np.testing.assert_array_equal(mixed.estimate, np.where(X["t"] == 1, treated.estimate, control.estimate))
+    truth = X[["a", "b", "c"]].to_numpy() @ [1.0, -0.5, 0.3]
+    assert np.mean(np.abs(control.estimate - truth) < 3 * control.se) > 0.9
+    exact = GComputation(treatment="t", propensity_model="linear").fit(X, y)
+    found = exact.predict_outcome(X, 1, interval=True)
+    np.testing.assert_allclose(found.estimate, exact.predict_outcome(X, 1), rtol=1e-10)
+    rows = X["t"] == 1
+    design = np.column_stack([np.ones(400), X[["a", "b", "c"]]])
+    inverse = np.linalg.inv(design[rows].T @ design[rows])
+    left = (y - exact.predict_outcome(X, 1))[rows]
+    sandwich = inverse @ (design[rows].T * left**2) @ design[rows] @ inverse
+    se = np.sqrt(np.einsum("ij,jk,ik->i", design, sandwich, design))
+    np.testing.assert_allclose(found.se, se * np.sqrt(400 / 399), rtol=1e-9)
+    with pytest.raises(DataError, match="DoseResponse"):
+        AIPW(treatment="a", treatment_type="continuous").fit(X, y).predict_outcome(X, 1.0, interval=True)
 
 
 def test_the_groups_of_gate_average_to_the_effect(fitted, design):
