@@ -20,7 +20,15 @@ from numpy.typing import NDArray
 
 from causalrep.independence._arrays import Array, index_array, kth_smallest, namespace_of
 
-__all__ = ["centred", "compressed", "gaussian_factor", "gaussian_gram", "typical_distance"]
+__all__ = [
+    "centred",
+    "centred_gram",
+    "compressed",
+    "gaussian_factor",
+    "gaussian_gram",
+    "raw_gram",
+    "typical_distance",
+]
 
 _COMPRESSED = 1e-5
 _MOST_POINTS = 200
@@ -80,12 +88,31 @@ def centred(G: Array) -> Array:
 
 
 def gaussian_gram(U: Array) -> Array:
-    """Return the Gram matrix with entries exp(-|u_i - u_j|^2 / 2), centred in rows and columns."""
+    """Return the Gram matrices with entries exp(-|u_i - u_j|^2 / 2), centred in rows and columns.
+
+    Parameters
+    ----------
+    U : array of shape (..., n, k)
+
+    Returns
+    -------
+    array of shape (..., n, n)
+    """
+    return centred_gram(raw_gram(U))
+
+
+def raw_gram(U: Array) -> Array:
+    """Return the Gram matrices as `gaussian_gram`, but not centred."""
     xp = namespace_of(U)
-    half = 0.5 * xp.sum(U * U, axis=1)
-    K = xp.exp(xp.matmul(U, xp.matrix_transpose(U)) - half[:, None] - half[None, :])
-    means = xp.mean(K, axis=0)
-    return K - means[:, None] - means[None, :] + xp.mean(means)
+    half = 0.5 * xp.sum(U * U, axis=-1)
+    return xp.exp(xp.matmul(U, xp.matrix_transpose(U)) - half[..., :, None] - half[..., None, :])
+
+
+def centred_gram(K: Array) -> Array:
+    """Return the Gram matrices of features whose mean is taken out, shape (..., n, n)."""
+    xp = namespace_of(K)
+    means = xp.mean(K, axis=-1)
+    return K - means[..., :, None] - means[..., None, :] + xp.mean(means, axis=-1)[..., None, None]
 
 
 def compressed(G: Array) -> Array:

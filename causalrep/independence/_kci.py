@@ -28,18 +28,24 @@ References
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import scipy.special
 from array_api_compat import device as device_of
 
-from causalrep.independence._arrays import Array, namespace_of
+from causalrep.independence._arrays import Array, namespace_of, on_host, to_numpy
 from causalrep.independence._base import Flag
 from causalrep.independence._continuous import Answer, ContinuousTest, Key, cauchy_combination
 from causalrep.independence._gram import centred, compressed, gaussian_factor, gaussian_gram, typical_distance
-from causalrep.independence._kernel_moments import Dense, Factored
+from causalrep.independence._kernel_moments import (
+    SMALLEST_SHARE,
+    Dense,
+    Factored,
+    dense_moments,
+    dense_unconditional,
+)
 from causalrep.independence._ridge import squared_norm
 from causalrep.utils import DataError, UnknownNameError, as_seed, keyed_generator
 
@@ -47,6 +53,7 @@ __all__ = ["HSIC", "KCI"]
 
 _FACTOR_BYTES = 2**31
 _CACHE_BYTES = 2**28
+_MOST_DENSE = 4000
 # The bandwidths of [2]_ by the number of rows, with and without conditioning variables.
 _RULE = ((200, 0.8, 1.2), (1200, 0.5, 0.7), (math.inf, 0.3, 0.4))
 
@@ -54,9 +61,7 @@ _RULE = ((200, 0.8, 1.2), (1200, 0.5, 0.7), (math.inf, 0.3, 0.4))
 class _KernelTest(ContinuousTest):
     """What both tests share: their kernels, as centred factors or Gram matrices."""
 
-    _kernels: type[Factored | Dense] = Factored
-
-    def __init__(self, *, bandwidth: str | float, max_rank: int | None) -> None:
+    def __init__(self, *, bandwidth: str | float, max_rank: int | None, gram: str) -> None:
         if isinstance(bandwidth, str):
             if bandwidth not in ("median", "rule"):
                 raise UnknownNameError(bandwidth, ("median", "rule"), what="`bandwidth`")
@@ -64,9 +69,22 @@ class _KernelTest(ContinuousTest):
             raise DataError(f"`bandwidth` must be 'median', 'rule' or a positive number, got {bandwidth!r}")
         if max_rank is not None and not (isinstance(max_rank, int) and max_rank >= 1):
             raise DataError(f"`max_rank` must be a positive integer or None, got {max_rank!r}")
-        self.bandwidth, self.max_rank = bandwidth, max_rank
+        if gram not in ("auto", "factor", "dense"):
+            raise UnknownNameError(gram, ("auto", "factor", "dense"), what="`gram`")
+        if gram == "dense" and max_rank is not None:
+            raise DataError(f"`max_rank` is of factors, and `gram` is 'dense'; got {max_rank!r}")
+        self.bandwidth, self.max_rank, self.gram = bandwidth, max_rank, gram
 
     def _prepare(self) -> None:
+        n = self.n_samples_
+        self._dense = self.gram == "dense"
+        if self.gram == "auto" and self.max_rank is None and not on_host(self._anchor):
+            self._dense = n <= _MOST_DENSE
+        if self._dense and 8 * n * n > _FACTOR_BYTES:
+            raise DataError(
+                f"`gram` is 'dense', and a Gram matrix of {n} rows takes {8 * n * n / 1e9:.1f} GB, more than "
+                f"{_FACTOR_BYTES / 1e9:.1f}; set `gram` to 'factor', or use fewer rows"
+            )
         self._widths: dict[int, float] = {}
         self._factors: dict[tuple[Key, Key], Array] = {}
 
@@ -80,7 +98,7 @@ class _KernelTest(ContinuousTest):
             scales = [self._bandwidth(v, given) * (2.0 if v in half else 1.0) for v in variables]
             columns = [self._columns[v] / scale for v, scale in zip(variables, scales, strict=True)]
             U = namespace_of(self._anchor).stack(columns, axis=1)
-            factor = self._factor_of(U, bool(given)) if self._kernels is Factored else self._gram_of(U)
+            factor = self._factor_of(U, len(given))
             if _bytes([*self._factors.values(), factor]) > _CACHE_BYTES:
                 self._factors.clear()
             self._factors[key] = factor
@@ -97,10 +115,11 @@ class _KernelTest(ContinuousTest):
             return (together if given else alone) * spread
         return float(self.bandwidth) * spread
 
-    def _factor_of(self, U: Array, conditional: bool) -> Array:
+    def _factor_of(self, U: Array, n_given: int) -> Array:
         n = self.n_samples_
-        # A ridge makes much of what is small: with ten times more left, p-values move by up to 4e-3.
-        share = 1e-7 if conditional else 1e-6
+        # A ridge makes much of what is small. Each power of ten moves p-values ten times as far, from a few
+        # 1e-6 given one column on; the ranks, and the time, grow fast with the number of columns.
+        share = 10.0 ** (min(n_given, 3) - 10) if n_given else 1e-6
         affordable = max(1, _FACTOR_BYTES // (8 * n))
         G, complete = gaussian_factor(U, affordable if self.max_rank is None else self.max_rank, share)
         if not complete and self.max_rank is None:
@@ -110,14 +129,33 @@ class _KernelTest(ContinuousTest):
             )
         return centred(G)
 
-    def _gram_of(self, U: Array) -> Array:
-        n = self.n_samples_
-        if 8 * n * n > _FACTOR_BYTES:
-            raise DataError(
-                f"`gram` is 'dense', and a Gram matrix of {n} rows takes {8 * n * n / 1e9:.1f} GB, more than "
-                f"{_FACTOR_BYTES / 1e9:.1f}; set `gram` to 'factor', or use fewer rows"
-            )
-        return gaussian_gram(U)
+    def _scaled(self, variables: Iterable[int], given: Key) -> Array:
+        """Return columns divided by their bandwidths, shape (m, n)."""
+        columns = [self._columns[v] / self._bandwidth(v, given) for v in variables]
+        return namespace_of(self._anchor).stack(columns)
+
+    def _unconditional_grams(self, pairs: list[tuple[int, int]]) -> Iterator[tuple[float, float, float]]:
+        """Yield the moments of pairs of columns from whole Gram matrices."""
+        xp = namespace_of(self._anchor)
+        for variables, part in self._few_columns(pairs):
+            grams = gaussian_gram(self._scaled(variables, ())[:, :, None])
+            place = {v: k for k, v in enumerate(variables)}
+            found = [dense_unconditional(grams[place[x], :, :], grams[place[y], :, :]) for x, y in part]
+            for statistic, mean, half in to_numpy(xp.stack(found)).tolist():
+                yield statistic, mean, 2.0 * half
+
+    def _few_columns(self, pairs: list[tuple[int, int]]) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
+        """Yield the pairs in turn, as many together as memory has columns for, and the columns."""
+        most = max(2, _FACTOR_BYTES // (64 * self.n_samples_**2))  # some eight matrices for each column
+        part: list[tuple[int, int]] = []
+        variables: set[int] = set()
+        for pair in pairs:
+            if len(variables.union(pair)) > most:
+                yield sorted(variables), part
+                part, variables = [], set()
+            part.append(pair)
+            variables.update(pair)
+        yield sorted(variables), part
 
 
 class KCI(_KernelTest):
@@ -144,10 +182,11 @@ class KCI(_KernelTest):
     max_rank : int, default=None
         Largest rank of a kernel, which is cut there (a Nystroem approximation). By default the rank is
         what the kernel needs.
-    gram : {"factor", "dense"}, default="factor"
+    gram : {"auto", "factor", "dense"}, default="auto"
         Whether kernels are kept as factors of low rank, found column by column, or as whole Gram matrices.
-        The p-values differ by less than 1e-3. Whole matrices cost O(n^2) memory and O(n^3) time, in few large
-        products where a factor takes many small steps: meant for an accelerator and some thousand rows.
+        The p-values differ by less than 1e-3, given one column by some 1e-6. Whole matrices cost O(n^2)
+        memory and O(n^3) time, in few large products where a factor takes many small steps. By default they
+        are taken on an accelerator, for up to 4,000 rows.
 
     Attributes
     ----------
@@ -196,14 +235,9 @@ class KCI(_KernelTest):
         symmetric: str = "cauchy",
         corrected: bool = True,
         max_rank: int | None = None,
-        gram: str = "factor",
+        gram: str = "auto",
     ) -> None:
-        super().__init__(bandwidth=bandwidth, max_rank=max_rank)
-        if gram not in ("factor", "dense"):
-            raise UnknownNameError(gram, ("factor", "dense"), what="`gram`")
-        if gram == "dense" and max_rank is not None:
-            raise DataError(f"`max_rank` is of factors, and `gram` is 'dense'; got {max_rank!r}")
-        self.gram, self._kernels = gram, Dense if gram == "dense" else Factored
+        super().__init__(bandwidth=bandwidth, max_rank=max_rank, gram=gram)
         if not epsilon > 0:
             raise DataError(f"`epsilon` must be positive, got {epsilon!r}")
         if symmetric not in ("cauchy", "min2", "xy"):
@@ -211,12 +245,19 @@ class KCI(_KernelTest):
         self.epsilon, self.symmetric, self.corrected = float(epsilon), symmetric, bool(corrected)
 
     def _given(self, given: Key, pairs: list[tuple[int, int]]) -> Iterator[Answer]:
-        kernels = self._kernels
+        if self._dense:
+            yield from (
+                self._given_dense(given, pairs)
+                if given
+                else (_answer([moments], self.symmetric) for moments in self._unconditional_grams(pairs))
+            )
+            return
         if not given:
             for x, y in pairs:
-                yield _answer([kernels.unconditional(self._kernel((x,)), self._kernel((y,)))], self.symmetric)
+                moments = Factored.unconditional(self._kernel((x,)), self._kernel((y,)))
+                yield _answer([moments], self.symmetric)
             return
-        kernel = kernels(self._kernel(given, given), self.epsilon)
+        kernel = Factored(self._kernel(given, given), self.epsilon)
         inflation = kernel.inflation if self.corrected else 1.0
         alone: dict[int, Array | None] = {}
         joined: dict[int, Array] = {}
@@ -234,8 +275,29 @@ class KCI(_KernelTest):
             for v, _ in directions:
                 if v not in joined:
                     joined[v] = kernel.joined(self._kernel((v, *given), given))
-            moments = [kernel.conditional(joined[v], alone[w], inflation) for v, w in directions]
-            yield _answer(moments, self.symmetric)
+            found = [kernel.conditional(joined[v], alone[w], inflation) for v, w in directions]
+            yield _answer(found, self.symmetric)
+
+    def _given_dense(self, given: Key, pairs: list[tuple[int, int]]) -> Iterator[Answer]:
+        xp = namespace_of(self._anchor)
+        kernel = Dense(self._scaled(given, given), self.epsilon)
+        inflation = float(kernel.inflation()) if self.corrected else 1.0
+        n_directions = 1 if self.symmetric == "xy" else 2
+        for variables, part in self._few_columns(pairs):
+            alone, joined, share = kernel.residual(self._scaled(variables, given))
+            place = {v: k for k, v in enumerate(variables)}
+            directions = [(v, w) for x, y in part for v, w in ((x, y), (y, x))[:n_directions]]
+            found = [dense_moments(joined[place[v], :, :], alone[place[w], :, :]) for v, w in directions]
+            moments = [
+                (statistic, inflation * mean, 2.0 * inflation**2 * half)
+                for statistic, mean, half in to_numpy(xp.stack(found)).tolist()
+            ]
+            left = to_numpy(share)
+            for q, (x, y) in enumerate(part):
+                if min(left[place[x]], left[place[y]]) <= SMALLEST_SHARE:
+                    yield math.nan, math.nan, math.nan, Flag.SINGULAR
+                else:
+                    yield _answer(moments[q * n_directions : (q + 1) * n_directions], self.symmetric)
 
 
 class HSIC(_KernelTest):
@@ -247,6 +309,8 @@ class HSIC(_KernelTest):
         Width of the Gaussian kernels on standardised columns, as in `KCI`.
     max_rank : int, default=None
         Largest rank of a kernel, as in `KCI`.
+    gram : {"auto", "factor", "dense"}, default="auto"
+        Whether kernels are factors or whole Gram matrices, as in `KCI`. Permutations are of factors.
     n_permutations : int, default=0
         If positive, p-values come from this many permutations of the rows of one column,
         ``(1 + #{T* >= T}) / (1 + n_permutations)``, in place of the gamma approximation.
@@ -289,10 +353,11 @@ class HSIC(_KernelTest):
         *,
         bandwidth: str | float = "median",
         max_rank: int | None = None,
+        gram: str = "auto",
         n_permutations: int = 0,
         random_state: Any = 0,
     ) -> None:
-        super().__init__(bandwidth=bandwidth, max_rank=max_rank)
+        super().__init__(bandwidth=bandwidth, max_rank=max_rank, gram=gram)
         if isinstance(n_permutations, bool) or not isinstance(n_permutations, int) or n_permutations < 0:
             raise DataError(f"`n_permutations` must be a non-negative integer, got {n_permutations!r}")
         self.n_permutations, self.random_state = n_permutations, random_state
@@ -312,6 +377,9 @@ class HSIC(_KernelTest):
             raise DataError(
                 f"HSIC tests independence without conditioning columns, got {len(given)}; KCI takes them"
             )
+        if self._dense and not self.n_permutations:
+            yield from (_answer([moments], "xy") for moments in self._unconditional_grams(pairs))
+            return
         for x, y in pairs:
             A, B = self._kernel((x,)), self._kernel((y,))
             statistic, p, dof, flag = _answer([Factored.unconditional(A, B)], "xy")

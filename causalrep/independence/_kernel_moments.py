@@ -13,16 +13,16 @@ from typing import TypeAlias
 from array_api_compat import device as device_of
 
 from causalrep.independence._arrays import Array, namespace_of, on_host
-from causalrep.independence._gram import compressed
+from causalrep.independence._gram import centred_gram, compressed, gaussian_gram, raw_gram
 from causalrep.independence._ridge import RidgeResiduals, squared_norm
 
-__all__ = ["Dense", "Factored", "Moments"]
+__all__ = ["SMALLEST_SHARE", "Dense", "Factored", "Moments", "dense_moments", "dense_unconditional"]
 
 Moments: TypeAlias = tuple[float, float, float]
 """Statistic, and its mean and variance under independence."""
 
 _HOST_CELLS, _DEVICE_CELLS = 2**16, 2**24  # of a Gram matrix at once: what a core's own cache holds
-_SMALLEST_SHARE = 1e-4  # of a kernel's trace; the regression itself leaves 1e-5 of a function of one column
+SMALLEST_SHARE = 1e-4  # of a kernel's trace; the regression itself leaves 1e-5 of a function of one column
 
 
 class Factored:
@@ -41,7 +41,7 @@ class Factored:
     def alone(self, G: Array) -> Array | None:
         """Return a factor of the residual kernel, None where nothing is left."""
         left = self._residual(G)
-        return None if squared_norm(left) <= _SMALLEST_SHARE * squared_norm(G) else compressed(left)
+        return None if squared_norm(left) <= SMALLEST_SHARE * squared_norm(G) else compressed(left)
 
     def joined(self, G: Array) -> Array:
         """Return a factor of the residual kernel."""
@@ -65,46 +65,69 @@ class Factored:
 
 
 class Dense:
-    """Residual kernels as Gram matrices.
+    """Residual kernels as Gram matrices, of many columns at once.
 
-    Attributes
+    Where a factor takes many small steps, this takes a few large products, and moves nothing from the device
+    but the moments at the end.
+
+    Parameters
     ----------
-    inflation : float
-        As in `RidgeResiduals`.
+    given : array of shape (k, n)
+        The conditioning columns, each divided by its bandwidth.
+    penalty : float
     """
 
-    def __init__(self, K: Array, penalty: float) -> None:
-        xp = namespace_of(K)
-        identity = xp.eye(K.shape[0], dtype=xp.float64, device=device_of(K))
-        self._R = penalty * xp.linalg.inv(K + penalty * identity)
+    def __init__(self, given: Array, penalty: float) -> None:
+        xp, n = namespace_of(given), given.shape[1]
+        identity = xp.eye(n, dtype=xp.float64, device=device_of(given))
+        self._R = penalty * xp.linalg.inv(gaussian_gram(xp.matrix_transpose(given)) + penalty * identity)
+        # Conditioning columns that join another one count half.
+        self._half = raw_gram(xp.matrix_transpose(given) / 2.0)
+
+    def inflation(self) -> Array:
+        """Return what `RidgeResiduals.inflation` is, as an array without axes."""
+        xp = namespace_of(self._R)
         square = xp.matmul(self._R, self._R)
-        self.inflation = squared_norm(square) / squared_norm(xp.linalg.diagonal(square))
+        return xp.sum(square * square) / xp.sum(xp.linalg.diagonal(square) ** 2)
 
-    def alone(self, K: Array) -> Array | None:
-        """Return the residual kernel, None where nothing is left."""
-        xp, left = namespace_of(K), self.joined(K)
-        lost = float(xp.linalg.trace(left)) <= _SMALLEST_SHARE * float(xp.linalg.trace(K))
-        return None if lost else left
+    def residual(self, columns: Array) -> tuple[Array, Array, Array]:
+        """Return residual kernels of single columns, alone and joined by the others, and what share is left.
 
-    def joined(self, K: Array) -> Array:
-        """Return the residual kernel."""
+        Parameters
+        ----------
+        columns : array of shape (b, n)
+            Each divided by its bandwidth.
+
+        Returns
+        -------
+        alone, joined : array of shape (b, n, n)
+        share : array of shape (b,)
+            Of the trace of the kernel alone.
+        """
+        xp = namespace_of(columns)
+        raw = raw_gram(columns[:, :, None])
+        whole = centred_gram(raw)
+        joined = self._left(centred_gram(raw * self._half[None, :, :]))
+        alone = self._left(whole)
+        return alone, joined, xp.linalg.trace(alone) / xp.linalg.trace(whole)
+
+    def _left(self, K: Array) -> Array:
         xp = namespace_of(K)
         return xp.matmul(xp.matmul(self._R, K), self._R)
 
-    @staticmethod
-    def unconditional(A: Array, B: Array) -> Moments:
-        """Return the moments for two centred kernels."""
-        xp, n = namespace_of(A), A.shape[0]
-        traces = float(xp.linalg.trace(A)) * float(xp.linalg.trace(B))
-        return float(xp.sum(A * B)), traces / n, 2.0 * squared_norm(A) * squared_norm(B) / n**2
 
-    @staticmethod
-    def conditional(A: Array, B: Array, inflation: float) -> Moments:
-        """Return the moments for two residual kernels."""
-        xp = namespace_of(A)
-        product = A * B
-        mean = float(xp.linalg.trace(product))
-        return float(xp.sum(product)), inflation * mean, 2.0 * inflation**2 * squared_norm(product)
+def dense_moments(A: Array, B: Array) -> Array:
+    """Return statistic, mean and half the variance for residual Gram matrices, shape (3,)."""
+    xp = namespace_of(A)
+    product = A * B
+    return xp.stack([xp.sum(product), xp.linalg.trace(product), xp.sum(product * product)])
+
+
+def dense_unconditional(A: Array, B: Array) -> Array:
+    """Return statistic, mean and half the variance for centred Gram matrices, shape (3,)."""
+    xp, n = namespace_of(A), A.shape[0]
+    mean = xp.linalg.trace(A) * xp.linalg.trace(B) / n
+    return xp.stack([xp.sum(A * B), mean, xp.sum(A * A) * xp.sum(B * B) / n**2])
 
 
 def _product_norm(A: Array, B: Array) -> float:
