@@ -39,7 +39,7 @@ class DirectLiNGAM(BaseEstimator):  # type: ignore[misc]
         Edges that are required or forbidden, and the order of time. A variable of an earlier tier, and the
         cause of a required edge, comes first in the order.
     penalty : float, default=1.0
-        Factor of the price of a parent; more gives fewer edges. See `GaussianBIC`.
+        Factor of the price of a parent in the criterion that prunes; more gives fewer edges.
 
     Attributes
     ----------
@@ -76,9 +76,8 @@ class DirectLiNGAM(BaseEstimator):  # type: ignore[misc]
     -----
     Sums of squares that speak against a variable only grow, so all but the least are left unfinished: a step
     with m variables costs O(n m) where one is clearly exogenous and O(n m^2) at worst, in blocks that fit
-    into a cache. The parents are the support on the path of the adaptive lasso that has the best BIC with its
-    own least-squares fit; the original takes the shrunken coefficients. Neither units nor the order of the
-    columns matter.
+    into a cache. The parents are those of the adaptive lasso at the strength of best BIC; the original keeps
+    its shrunken coefficients, this class fits them again. Neither units nor the order of the columns matter.
 
     References
     ----------
@@ -127,13 +126,15 @@ class DirectLiNGAM(BaseEstimator):  # type: ignore[misc]
             constraints = Constraints(knowledge, names)
             earlier = _earlier(constraints, names)
             columns, deviations = _standardised(X)
-            R = columns @ columns.T / columns.shape[1]
+            n = columns.shape[1]
+            R = columns @ columns.T / n
             order = causal_order(columns, earlier)
             weights = np.zeros(R.shape)
             for place, node in enumerate(order):
                 allowed = [k for k in order[:place] if not constraints.forbidden[k, node]]
+                free = [k for k in allowed if not constraints.required[k, node]]
                 required = [k for k in allowed if constraints.required[k, node]]
-                parents = parents_among(score, R, node, allowed, required)
+                parents = parents_among(R, n, node, free, required, score.penalty)
                 if parents:
                     found = least_squares(R, node, parents) * deviations[node] / deviations[parents]
                     weights[parents, node] = found
