@@ -1,30 +1,37 @@
-"""Models on the Hugging Face Hub: the calls of its model mixins, for folders that :meth:`save` writes."""
+"""Models on the Hugging Face Hub, through its client's own mixin."""
 
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from causalrep.utils import optional_import
+from causalrep.utils import CheckpointError, optional_import
 
 __all__ = ["HubMixin"]
 
 
 class HubMixin:
-    """``push_to_hub`` and ``from_pretrained``, named and used as in ``PyTorchModelHubMixin``.
-
-    A model is more than the module which that class would save: graph, recipe, label statistics and what
-    was observed in training travel in the same folder, and no code is loaded with it.
-    """
+    """``push_to_hub`` and ``from_pretrained``, and the module whose mixin does both."""
 
     if TYPE_CHECKING:  # what it finds in the model
 
-        def save(self, folder: str | os.PathLike[str]) -> None: ...
-
         @classmethod
         def load(cls, folder: str | os.PathLike[str], *, device: str = "auto") -> Self: ...
+
+    def hub_module(self) -> Any:
+        """Return the fitted model as a ``torch.nn.Module`` with ``PyTorchModelHubMixin`` (extra "hub").
+
+        For tools that expect such a module: ``save_pretrained``, ``push_to_hub`` and ``from_pretrained`` are
+        the client's, what they write and read is the folder of ``save``, without pickles. ``.model`` is the
+        model, a call of the module is its ``counterfactual``.
+
+        Raises
+        ------
+        MissingDependencyError
+            Where the Hub's client is not installed.
+        """
+        return _module_class("hub_module")(self)
 
     def push_to_hub(
         self,
@@ -57,13 +64,8 @@ class HubMixin:
         MissingDependencyError
             Where the Hub's client is not installed.
         """
-        hub = optional_import("huggingface_hub", extra="hub", purpose="push_to_hub")
-        api: Any = hub.HfApi(token=token)
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary) / "model"
-            self.save(folder)
-            repo = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-            return str(api.upload_folder(repo_id=repo, folder_path=folder, commit_message=commit_message))
+        module = _module_class("push_to_hub")(self)
+        return str(module.push_to_hub(repo_id, private=private, token=token, commit_message=commit_message))
 
     @classmethod
     def from_pretrained(
@@ -101,7 +103,17 @@ class HubMixin:
         """
         if Path(repo_id).is_dir():
             return cls.load(repo_id, device=device)
-        hub = optional_import("huggingface_hub", extra="hub", purpose="from_pretrained")
-        files = ["model.json", "model.safetensors"]  # nothing else is fetched, whatever is there
-        folder = hub.snapshot_download(str(repo_id), revision=revision, token=token, allow_patterns=files)
-        return cls.load(folder, device=device)
+        module = _module_class("from_pretrained")
+        model = module.from_pretrained(
+            str(repo_id), revision=revision, token=token, map_location=device
+        ).model
+        if not isinstance(model, cls):
+            raise CheckpointError(f"{str(repo_id)!r} holds a {type(model).__name__}, not a {cls.__name__}")
+        return model
+
+
+def _module_class(purpose: str) -> Any:
+    optional_import("huggingface_hub", extra="hub", purpose=purpose)
+    from causalrep.representation._hub_module import HubModule
+
+    return HubModule

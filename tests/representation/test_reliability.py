@@ -5,13 +5,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,7 @@ import pytest
 import torch
 
 from causalrep.representation import CausalDiffAE, load_model
-from causalrep.utils import CheckpointError, MissingDependencyError
+from causalrep.utils import CheckpointError
 
 SCRIPT = Path(__file__).with_name("reliable.py")
 _spec = importlib.util.spec_from_file_location("reliable", SCRIPT)
@@ -169,53 +167,3 @@ def test_a_flipped_bit_is_refused(uninterrupted: CausalDiffAE, tmp_path: Path) -
         file.write_bytes(flipped)
         with pytest.raises(CheckpointError, match="checksum"):
             load_model(tmp_path / "m", device="cpu")
-
-
-# -- the Hub, with a client that keeps repositories in a folder
-
-
-class _Hub:
-    """The three calls of the Hub's client that are made, on a local folder."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def HfApi(self, token: str | None = None) -> _Hub:
-        assert token is None
-        return self
-
-    def create_repo(self, repo_id: str, *, private: bool | None, exist_ok: bool) -> SimpleNamespace:
-        assert private is None  # as the account says
-        (self.root / repo_id).mkdir(parents=True, exist_ok=exist_ok)
-        return SimpleNamespace(repo_id=repo_id)
-
-    def upload_folder(self, *, repo_id: str, folder_path: Path, commit_message: str) -> str:
-        assert commit_message
-        shutil.copytree(folder_path, self.root / repo_id, dirs_exist_ok=True)
-        return f"https://hub/{repo_id}"
-
-    def snapshot_download(self, repo_id: str, **options: Any) -> str:
-        assert options["allow_patterns"] == ["model.json", "model.safetensors"]
-        return str(self.root / repo_id)
-
-
-def test_a_model_goes_to_the_hub_and_back(
-    uninterrupted: CausalDiffAE, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("causalrep.representation._hub.optional_import", lambda *_, **__: _Hub(tmp_path))
-    assert uninterrupted.push_to_hub("me/model") == "https://hub/me/model"
-    names = sorted(path.name for path in (tmp_path / "me" / "model").iterdir())
-    assert names == ["README.md", "model.json", "model.safetensors"]
-    images, _ = reliable.make_data()
-    for source in ("me/model", tmp_path / "me" / "model"):
-        back = CausalDiffAE.from_pretrained(source, device="cpu")
-        one, other = (m.counterfactual(images[:2], do={"a": 1.0}).images for m in (back, uninterrupted))
-        np.testing.assert_array_equal(one, other)
-
-
-def test_without_the_client_the_extra_is_named(
-    uninterrupted: CausalDiffAE, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(MissingDependencyError, match="hub"):
-        uninterrupted.push_to_hub("me/model")
