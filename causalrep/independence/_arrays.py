@@ -34,6 +34,7 @@ __all__ = [
     "normal_cdf",
     "normal_quantile",
     "on_host",
+    "placed",
     "refuse_accelerator",
     "to_numpy",
 ]
@@ -185,6 +186,32 @@ def move_to_device(X: Any, device: Any) -> tuple[Array, tuple[Hashable, ...]]:
     DeviceError
         If this machine does not have `device`.
     """
+    target = _torch_device(device)
+    matrix, names = named_matrix(X)
+    return _tensor(matrix, target), names
+
+
+def placed(array: Array, device: Any) -> Array:
+    """Return `array` on `device`, as it is where that is None.
+
+    Of NumPy and CuPy it becomes a tensor of Torch there; of another library it stays what it is.
+
+    Raises
+    ------
+    DeviceError
+        If this machine, or the library, does not have `device`.
+    """
+    if device is None:
+        return array
+    if isinstance(array, np.ndarray) or is_torch_array(array) or is_cupy_array(array):
+        return _tensor(array, _torch_device(device))
+    try:
+        return to_device(array, device)
+    except (ValueError, TypeError) as error:
+        raise DeviceError(f"`device` is {device!r}, which {type(array).__name__} has not: {error}") from error
+
+
+def _torch_device(device: Any) -> Any:
     import torch
 
     try:
@@ -192,22 +219,38 @@ def move_to_device(X: Any, device: Any) -> tuple[Array, tuple[Hashable, ...]]:
         torch.empty(0, device=target)
     except (RuntimeError, AssertionError, TypeError) as error:  # what Torch raises differs by build
         raise DeviceError(f"`device` is {device!r}, which this machine cannot use: {error}") from error
-    matrix, names = named_matrix(X)
-    if not is_torch_array(matrix):  # Torch takes neither foreign byte orders nor read-only memory
-        matrix = np.require(to_numpy(matrix), np.float64, ["C", "W"])
-    return torch.as_tensor(matrix, device=target), names
+    return target
 
 
-def named_matrix(X: Any, *, what: str = "X") -> tuple[Array, tuple[Hashable, ...]]:
+def _tensor(array: Array, target: Any) -> Array:
+    import torch
+    from torch.utils.dlpack import from_dlpack
+
+    if is_cupy_array(array):  # lent, without a way through main memory
+        return from_dlpack(array).to(target)
+    if not is_torch_array(array):  # Torch takes neither foreign byte orders nor read-only memory
+        array = np.require(to_numpy(array), np.float64, ["C", "W"])
+    return torch.as_tensor(array, device=target)
+
+
+def named_matrix(X: Any, *, what: str = "X", device: Any = None) -> tuple[Array, tuple[Hashable, ...]]:
     """Return `X` as a real two-dimensional array of its own library, and the names of its columns.
 
-    Frames and mappings become a NumPy matrix. The values are not looked at, only their types.
+    Frames and mappings become a NumPy matrix. The values are not looked at, only their types. A `device`
+    moves it, as in `placed`.
 
     Raises
     ------
     DataError
         If `X` is not two-dimensional, or holds something else than real numbers.
+    DeviceError
+        If this machine does not have `device`.
     """
+    matrix, names = _matrix_and_names(X, what)
+    return placed(matrix, device), names
+
+
+def _matrix_and_names(X: Any, what: str) -> tuple[Array, tuple[Hashable, ...]]:
     if scipy.sparse.issparse(X):
         raise DataError(f"`{what}` is sparse, which is not supported; convert it with `.toarray()`")
     if hasattr(X, "keys") or (is_frame(X) and not is_array_api_obj(X)):

@@ -9,7 +9,8 @@ import numpy as np
 from array_api_compat import is_array_api_obj
 from numpy.typing import NDArray
 
-from causalrep.independence._arrays import Array, namespace_of, to_numpy
+from causalrep.independence._arrays import Array, namespace_of, placed, to_numpy
+from causalrep.independence._correlation import refuse_few_complete
 from causalrep.utils import DataError, columns_of, is_frame
 
 __all__ = ["coded_columns", "compressed_rows"]
@@ -17,15 +18,19 @@ __all__ = ["coded_columns", "compressed_rows"]
 Ints = NDArray[np.int64]
 
 
-def coded_columns(X: Any, *, missing: str) -> tuple[Ints, list[int], tuple[Hashable, ...], Array]:
+def coded_columns(
+    X: Any, *, missing: str, device: Any = None
+) -> tuple[Ints, list[int], tuple[Hashable, ...], Array]:
     """Return the states of each column as 0, 1, ..., with -1 where a value is missing.
 
     Parameters
     ----------
     X : data frame, mapping or array of shape (n, d)
         Of anything that can be told apart.
-    missing : {"raise", "testwise"}
-        Whether a missing value is an error.
+    missing : {"raise", "drop", "testwise"}
+        Whether a missing value is an error, or costs its row.
+    device : device, optional
+        Where answers should be, if not where `X` is.
 
     Returns
     -------
@@ -45,12 +50,17 @@ def coded_columns(X: Any, *, missing: str) -> tuple[Ints, list[int], tuple[Hasha
     if is_array_api_obj(X) and not is_frame(X) and not isinstance(X, np.ndarray):
         like, X = X, to_numpy(X)
         like = namespace_of(like).zeros((1,), device=like.device)
+    like = placed(like, device)
     columns = columns_of(X, what="X")
     if not columns:
         raise DataError("`X` has 0 feature(s) while a minimum of 1 is required.")
     n = len(next(iter(columns.values())))
     if n < 2:
         raise DataError(f"a test of independence needs at least 2 rows, got n_samples = {n}")
+    if missing == "drop":
+        kept = ~np.any([_absent(values) for values in columns.values()], axis=0)
+        refuse_few_complete(int(kept.sum()), n, 2)
+        columns = {name: values[kept] for name, values in columns.items()}
     codes, cards = [], []
     for name, values in columns.items():
         code, card = _coded(values, name, missing)
@@ -68,7 +78,7 @@ def _coded(values: NDArray[Any], name: Hashable, missing: str) -> tuple[Ints, in
     if absent.any() and missing == "raise":
         raise DataError(
             f"column {name!r} of `X` has {int(absent.sum())} missing values (NaN); "
-            'drop or impute them, or set missing="testwise"'
+            'impute them, or set `missing` to "drop" or "testwise"'
         )
     present = values[~absent]
     if values.dtype.kind == "O":

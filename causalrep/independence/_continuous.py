@@ -32,20 +32,23 @@ class ContinuousTest(CITest):
     n_samples_: int
     _batch: ClassVar[type[CITestBatch]] = CITestBatch
 
-    def fit(self, X: Any) -> Self:
+    def fit(self, X: Any, *, device: Any = None) -> Self:
         """Standardise the columns.
 
         Parameters
         ----------
         X : data frame, or array of shape (n_samples, n_features)
             Of NumPy, Torch, CuPy, or any library of the array standard; it is never changed.
+        device : str or device, default=None
+            Where to compute: data of NumPy, frames and CuPy become tensors of Torch there, arrays of other
+            libraries stay what they are. By default where the data lie.
 
         Returns
         -------
         CITest
             The test itself.
         """
-        matrix, names = named_matrix(X)
+        matrix, names = named_matrix(X, device=device)
         n, d = matrix.shape
         if d == 0:
             raise DataError(f"`X` has 0 feature(s) (shape=({n}, 0)) while a minimum of 1 is required.")

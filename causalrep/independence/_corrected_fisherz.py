@@ -17,6 +17,7 @@ from causalrep.independence._arrays import (
     erfc,
     named_matrix,
     namespace_of,
+    placed,
     refuse_accelerator,
     to_numpy,
 )
@@ -115,21 +116,24 @@ class CorrectedFisherZ(FisherZ):
             raise DataError(f"`alpha` must be in (0, 1), got {alpha!r}")
         self.causes, self.alpha = causes, alpha
 
-    def fit(self, X: Any) -> CorrectedFisherZ:
+    def fit(self, X: Any, *, device: Any = None) -> CorrectedFisherZ:
         """Compute moments for each pattern of missing values, and look for the causes of these.
 
         Parameters
         ----------
         X : data frame, or array of shape (n_samples, n_features)
             As for `FisherZ`, with NaN where a value is missing.
+        device : str or device, default=None
+            As for `FisherZ`, but in main memory.
 
         Returns
         -------
         CorrectedFisherZ
             The test itself.
         """
-        refuse_accelerator(X, "CorrectedFisherZ", "its regressions on the causes of gaps are NumPy's")
-        super().fit(X)
+        why = "its regressions on the causes of gaps are NumPy's"
+        refuse_accelerator(X if device is None else placed(np.empty(0), device), "CorrectedFisherZ", why)
+        super().fit(X, device=device)
         self._recovery: Recovery | None = None
         self.causes_: dict[Hashable, tuple[Hashable, ...]] = {}
         order = canonical_order(self.names_)

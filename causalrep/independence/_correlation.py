@@ -16,9 +16,11 @@ from causalrep.independence._partial_correlation import SMALLEST_PIVOT
 from causalrep.utils import DataError
 
 __all__ = [
+    "complete_rows",
     "correlation_matrix",
     "refuse_bad_correlations",
     "refuse_constant",
+    "refuse_few_complete",
     "refuse_unless_finite",
     "symmetrised",
     "warn_if_codes",
@@ -91,6 +93,31 @@ def refuse_bad_correlations(R: Array) -> None:
         raise DataError("`R` must have ones on its diagonal; divide a covariance matrix by the deviations")
     if np.abs(values).max() > 1.0 + 1e-8:
         raise DataError(f"`R` must hold correlations in [-1, 1], got {np.abs(values).max():.6g}")
+
+
+def complete_rows(X: Array, least: int = 4) -> Array:
+    """Return the rows without a missing value.
+
+    Raises
+    ------
+    DataError
+        If fewer than `least` of them are left.
+    """
+    xp = namespace_of(X)
+    if not xp.isdtype(X.dtype, "real floating"):
+        return X
+    kept = xp.nonzero(~xp.any(xp.isnan(X), axis=1))[0]
+    refuse_few_complete(kept.shape[0], X.shape[0], least)
+    return X if kept.shape[0] == X.shape[0] else xp.take(X, kept, axis=0)
+
+
+def refuse_few_complete(n_complete: int, n: int, least: int) -> None:
+    """Raise if fewer than `least` of n rows are complete."""
+    if n_complete < least:
+        raise DataError(
+            f'`missing` is "drop", and {n_complete} of {n} rows have no missing value, but {least} are '
+            'needed; set `missing` to "testwise", or drop columns'
+        )
 
 
 def refuse_unless_finite(X: Array, names: Sequence[Hashable]) -> None:

@@ -32,7 +32,7 @@ from array_api_compat import device as device_of
 from array_api_compat import is_array_api_obj
 from numpy.typing import NDArray
 
-from causalrep.independence._arrays import Array, canonical_order, index_array, namespace_of, to_numpy
+from causalrep.independence._arrays import Array, canonical_order, index_array, namespace_of, placed, to_numpy
 from causalrep.independence._base import Flag
 from causalrep.independence._chi_square import ChiSquareBatch, tail
 from causalrep.independence._codes import coded_columns
@@ -103,7 +103,7 @@ class DegenerateGaussian(ContinuousTest):
                 raise UnknownNameError(kind, _KINDS, what=f"the type of {name!r}")
         self.types = types
 
-    def fit(self, X: Any) -> Self:
+    def fit(self, X: Any, *, device: Any = None) -> Self:
         """Code the categories and compute the correlations of all columns.
 
         Parameters
@@ -111,6 +111,8 @@ class DegenerateGaussian(ContinuousTest):
         X : data frame, or array of shape (n_samples, n_features)
             Numbers, strings, categories and booleans; of Torch, CuPy, or any library of the array standard
             where all are numbers. Categories are coded in main memory, all else is computed where `X` is.
+        device : str or device, default=None
+            Where to compute instead, as in `FisherZ.fit`.
 
         Returns
         -------
@@ -119,6 +121,7 @@ class DegenerateGaussian(ContinuousTest):
         """
         like = X if is_array_api_obj(X) and not is_frame(X) else np.empty(0)
         columns = columns_of(X if isinstance(like, np.ndarray) else to_numpy(X), what="X")
+        like = placed(like, device)
         names = tuple(columns)
         for name in self.types or {}:
             if name not in columns:

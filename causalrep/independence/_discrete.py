@@ -60,7 +60,7 @@ class _DiscreteTest(CITest):
     ) -> None:
         for what, value, choices in (
             ("dof", dof, ("nonzero", "full")),
-            ("missing", missing, ("raise", "testwise")),
+            ("missing", missing, ("raise", "drop", "testwise")),
         ):
             if value not in choices:
                 raise UnknownNameError(value, choices, what=f"`{what}`")
@@ -71,7 +71,7 @@ class _DiscreteTest(CITest):
         self.dof, self.min_per_cell, self.missing = dof, float(min_per_cell), missing
         self.n_permutations, self.random_state = n_permutations, random_state
 
-    def fit(self, X: Any) -> _DiscreteTest:
+    def fit(self, X: Any, *, device: Any = None) -> _DiscreteTest:
         """Code the states of the columns and collapse equal rows.
 
         Parameters
@@ -79,6 +79,9 @@ class _DiscreteTest(CITest):
         X : data frame, or array of shape (n_samples, n_features)
             Of NumPy, Torch, CuPy, or any library of the array standard. Frames may hold strings,
             categories and booleans.
+        device : str or device, default=None
+            Where to count: codes of NumPy arrays, frames and CuPy arrays become tensors of Torch there. By
+            default where the data lie.
 
         Returns
         -------
@@ -88,10 +91,10 @@ class _DiscreteTest(CITest):
         Raises
         ------
         DataError
-            For missing values unless ``missing="testwise"``, constant columns, and columns in which more
+            For missing values if ``missing="raise"``, constant columns, and columns in which more
             than half of the rows have a value of their own.
         """
-        codes, cards, names, like = coded_columns(X, missing=self.missing)
+        codes, cards, names, like = coded_columns(X, missing=self.missing, device=device)
         self.n_samples_ = codes.shape[1]
         order = canonical_order(names)
         codes, weights = compressed_rows(codes[order], [cards[k] for k in order])
@@ -322,9 +325,10 @@ class GSquare(_DiscreteTest):
     min_per_cell : float, default=5
         Rows per degree of freedom below which a question is flagged ``Flag.TOO_FEW_ROWS``; 0 answers
         whatever has a degree of freedom.
-    missing : {"raise", "testwise"}, default="raise"
-        Missing values (NaN, None) are an error, or each test uses the rows that have all of its columns,
-        which is unbiased where values are missing completely at random.
+    missing : {"raise", "drop", "testwise"}, default="raise"
+        Missing values (NaN, None) are an error; or only rows that have all columns are used; or each test
+        uses the rows that have all of its columns. The last two are unbiased where values are missing
+        completely at random.
     n_permutations : int, default=0
         If positive, p-values come from this many permutations of x within the strata of S,
         ``(1 + #{T* >= T}) / (1 + n_permutations)``, and hold for small tables too.
@@ -336,7 +340,7 @@ class GSquare(_DiscreteTest):
     names_ : tuple of hashable
         Column names of a frame; 0, 1, 2, ... for an array.
     n_samples_ : int
-        Number of rows.
+        Number of rows that are used.
     n_states_ : tuple of int
         Number of states of each column.
 
@@ -392,7 +396,7 @@ class ChiSquare(_DiscreteTest):
         Degrees of freedom, as in `GSquare`.
     min_per_cell : float, default=5
         Rows per degree of freedom below which a question is flagged, as in `GSquare`.
-    missing : {"raise", "testwise"}, default="raise"
+    missing : {"raise", "drop", "testwise"}, default="raise"
         What becomes of missing values, as in `GSquare`.
     n_permutations : int, default=0
         Permutations for p-values, as in `GSquare`.
@@ -404,7 +408,7 @@ class ChiSquare(_DiscreteTest):
     names_ : tuple of hashable
         Column names of a frame; 0, 1, 2, ... for an array.
     n_samples_ : int
-        Number of rows.
+        Number of rows that are used.
     n_states_ : tuple of int
         Number of states of each column.
 

@@ -41,6 +41,7 @@ from causalrep.independence._arrays import (
 )
 from causalrep.independence._base import CITest, CITestBatch, Flag
 from causalrep.independence._correlation import (
+    complete_rows,
     correlation_matrix,
     refuse_bad_correlations,
     refuse_constant,
@@ -81,9 +82,10 @@ class FisherZ(CITest):
 
     Parameters
     ----------
-    missing : {"raise", "testwise"}, default="raise"
-        Missing values (NaN) are an error, or each test uses the rows that have all of its columns, with its
-        own number of rows. That is unbiased where values are missing completely at random.
+    missing : {"raise", "drop", "testwise"}, default="raise"
+        Missing values (NaN) are an error; or only rows that have all columns are used; or each test uses the
+        rows that have all of its columns, with its own number of rows. The last two are unbiased where values
+        are missing completely at random.
     precision : {"float64", "float32"}, default="float64"
         In what a search looks for the weakest dependence. Single precision halves what is read from memory;
         every test that its rounding could confuse with the weakest one is decided again in double precision,
@@ -103,7 +105,7 @@ class FisherZ(CITest):
     names_ : tuple of hashable
         Column names of a frame; 0, 1, 2, ... for an array.
     n_samples_ : int
-        Number of rows.
+        Number of rows that are used.
 
     Raises
     ------
@@ -143,7 +145,7 @@ class FisherZ(CITest):
         max_bytes: int | None = None,
     ) -> None:
         for what, value, choices in (
-            ("missing", missing, ("raise", "testwise")),
+            ("missing", missing, ("raise", "drop", "testwise")),
             ("precision", precision, ("float64", "float32")),
             ("kernel", kernel, ("auto", "array", "fused")),
         ):
@@ -158,7 +160,7 @@ class FisherZ(CITest):
         self._moments: Moments | None = None
         self._single: SinglePrecision | None = None
 
-    def fit(self, X: Any) -> FisherZ:
+    def fit(self, X: Any, *, device: Any = None) -> FisherZ:
         """Compute the correlations of the columns.
 
         Parameters
@@ -166,6 +168,9 @@ class FisherZ(CITest):
         X : data frame, or array of shape (n_samples, n_features)
             Of NumPy, Torch, CuPy, or any library of the array standard; it is never changed. A Dask array
             or frame is read one block of rows at a time, as by `partial_fit`.
+        device : str or device, default=None
+            Where to compute: data of NumPy, frames and CuPy become tensors of Torch there, arrays of other
+            libraries stay what they are. By default where the data lie.
 
         Returns
         -------
@@ -173,12 +178,16 @@ class FisherZ(CITest):
             The test itself.
         """
         if type(X).__module__.split(".")[0].startswith("dask"):
+            if device is not None:
+                raise DataError("`device` is for data in memory; a Dask collection is added up by NumPy")
             self._moments = None
             for chunk in row_chunks(X):
                 self.partial_fit(chunk)
             return self
         self._moments = self._patterns = None
-        matrix, names = named_matrix(X)
+        matrix, names = named_matrix(X, device=device)
+        if self.missing == "drop":
+            matrix = complete_rows(matrix)
         if self.kernel == "fused":
             refuse_unless_fused(matrix)
         n, d = matrix.shape
@@ -229,11 +238,12 @@ class FisherZ(CITest):
         >>> abs(test.test(0, 1, [2]).pvalue - FisherZ().fit(X).test(0, 1, [2]).pvalue) < 1e-12
         True
         """
-        if self.missing != "raise":
+        if self.missing == "testwise":
             raise DataError('`partial_fit` needs whole rows; it cannot be used with missing="testwise"')
         found, names = named_matrix(X)
         if self.kernel == "fused":
             raise DataError('`partial_fit` adds up in main memory; it cannot be used with kernel="fused"')
+        found = complete_rows(found, least=0) if self.missing == "drop" else found
         chunk = to_numpy(found).astype(np.float64)
         if self._moments is None:
             self._moments, self._chunk_names = Moments(chunk.shape[1]), names

@@ -143,20 +143,23 @@ class PolynomialGCM(CITest):
         self.degree = int(degree)
         self.given_degree = int(given_degree)
 
-    def fit(self, X: Any) -> PolynomialGCM:
+    def fit(self, X: Any, *, device: Any = None) -> PolynomialGCM:
         """Rank the columns and compute their polynomials.
 
         Parameters
         ----------
         X : data frame, or array of shape (n_samples, n_features)
             Of NumPy, Torch, CuPy, or any library of the array standard; it is never changed.
+        device : str or device, default=None
+            Where to compute: data of NumPy, frames and CuPy become tensors of Torch there, arrays of other
+            libraries stay what they are. By default where the data lie.
 
         Returns
         -------
         PolynomialGCM
             The test itself.
         """
-        matrix, names = named_matrix(X)
+        matrix, names = named_matrix(X, device=device)
         n, d = matrix.shape
         if d == 0:
             raise DataError(f"`X` has 0 feature(s) (shape=({n}, 0)) while a minimum of 1 is required.")

@@ -7,12 +7,39 @@ import pandas as pd
 import pytest
 import scipy.sparse
 
-from causalrep.independence import CITestWarning, FisherZ, Flag
+from causalrep.independence import ChiSquare, CITestWarning, FisherZ, Flag, GSquare
 from causalrep.utils import DataError, UnknownNameError
 
 
 def frame(n=50):
     return pd.DataFrame(np.random.default_rng(0).normal(size=(n, 4)), columns=list("abcd"))
+
+
+@pytest.mark.parametrize("kind", [FisherZ, GSquare, ChiSquare])
+def test_rows_with_missing_values_can_be_left_out(kind):
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame(rng.integers(3, size=(300, 3)) * 1.0, columns=list("abc"))
+    data = data if kind is not FisherZ else data + rng.normal(size=data.shape)
+    holes = data.mask(rng.random(data.shape) < 0.1)
+    found, complete = kind(missing="drop").fit(holes), kind().fit(holes.dropna())
+    assert found.n_samples_ == complete.n_samples_ < 250
+    assert found.test("a", "b", ["c"]) == complete.test("a", "b", ["c"])
+    assert kind(missing="drop").fit(data).test("a", "b") == kind().fit(data).test("a", "b")
+    holes["c"] = np.nan
+    with pytest.raises(DataError, match=r'`missing` is "drop", and 0 of 300 rows have no missing value'):
+        kind(missing="drop").fit(holes)
+
+
+def test_chunks_may_hold_rows_that_are_left_out():
+    X = frame(200).to_numpy().copy()
+    X[::7, 2] = np.nan
+    X[:50, 1] = np.nan  # a chunk without a complete row
+    test = FisherZ(missing="drop")
+    for start in range(0, 200, 50):
+        test.partial_fit(X[start : start + 50])
+    whole = FisherZ(missing="drop").fit(X)
+    assert test.n_samples_ == whole.n_samples_
+    assert test.test(0, 1, [2]).pvalue == pytest.approx(whole.test(0, 1, [2]).pvalue, rel=1e-9)
 
 
 # --- refused ----------------------------------------------------------------------------------

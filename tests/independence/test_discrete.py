@@ -258,7 +258,7 @@ def test_bad_data(bad, message):
     ("arguments", "error", "message"),
     [
         ({"dof": "none"}, UnknownNameError, "`dof`"),
-        ({"missing": "drop"}, UnknownNameError, "`missing`"),
+        ({"missing": "mean"}, UnknownNameError, "`missing`"),
         ({"min_per_cell": -1}, DataError, "`min_per_cell`"),
         ({"n_permutations": 1.5}, DataError, "`n_permutations`"),
     ],

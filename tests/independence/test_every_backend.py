@@ -1,6 +1,8 @@
 """Every test on every array library: NumPy's answer is the reference, and the data stay where they are."""
 
+import array_api_strict
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from array_api_compat import device
@@ -33,10 +35,12 @@ KERNELS = {
     "distance_correlation": DistanceCorrelation,
     "distance_correlation_permuted": lambda: DistanceCorrelation(n_permutations=10),
     "fisherz": FisherZ,
+    "fisherz_drop": lambda: FisherZ(missing="drop"),
     "fisherz_testwise": lambda: FisherZ(missing="testwise"),
     "gcm": GCM,
     "gcm_weighted": lambda: GCM(n_weights=3),
     "gsquare": GSquare,
+    "gsquare_drop": lambda: GSquare(missing="drop", min_per_cell=0.0),
     "gsquare_testwise": lambda: GSquare(missing="testwise", min_per_cell=0.0),
     "gsquare_permuted": lambda: GSquare(n_permutations=20),
     "hsic": lambda: HSIC(gram="factor"),
@@ -62,7 +66,7 @@ def table(name):
         z = rng.normal(size=(60, 3))
         x, y = np.tanh(z[:, 0]), np.cos(z[:, 1]) + 0.3 * z[:, 0]
         values = np.column_stack([x + 0.5 * rng.normal(size=60), y + 0.5 * rng.normal(size=60), z])
-    if name.endswith("testwise"):
+    if name.endswith(("testwise", "drop")):
         values = np.where(rng.random(values.shape) < 0.1, np.nan, values)
     return values
 
@@ -103,6 +107,35 @@ def test_kernels_by_default_answer_as_those_of_numpy(as_array, k):
         found = kind().fit(as_array(X)).test_batch(*asked)
         # On a device they are whole Gram matrices, elsewhere factors.
         np.testing.assert_allclose(to_numpy(found.pvalue), kind().fit(X).test_batch(*asked).pvalue, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_device_may_be_named_and_gives_the_same_answers(name):
+    X, asked = table(name), questions(name, 0)
+    reference = KERNELS[name]().fit(X).test_batch(*asked)
+    found = KERNELS[name]().fit(X, device="cpu").test_batch(*asked)
+    assert isinstance(found.pvalue, torch.Tensor)
+    np.testing.assert_allclose(found.pvalue, reference.pvalue, rtol=RTOL.get(name, 1e-7), atol=1e-9)
+    strict = array_api_strict.Device("device1")
+    found = KERNELS[name]().fit(array_api_strict.asarray(X), device=strict).test_batch(*asked)
+    assert found.pvalue.device == strict
+    np.testing.assert_allclose(to_numpy(found.pvalue), reference.pvalue, rtol=RTOL.get(name, 1e-7), atol=1e-9)
+
+
+def test_names_stay_when_the_data_move():
+    X = pd.DataFrame(table("gcm"), columns=list("edcba"))
+    moved, plain = FisherZ().fit(X, device="cpu"), FisherZ().fit(X)
+    assert moved.names_ == plain.names_
+    assert moved.test("a", "e", ["c"]).pvalue == pytest.approx(plain.test("a", "e", ["c"]).pvalue, rel=1e-9)
+
+
+@pytest.mark.parametrize("make", [FisherZ, GSquare, KCI, DegenerateGaussian, PolynomialGCM, CorrectedFisherZ])
+def test_a_device_that_is_not_there_is_an_error(make):
+    X = table("gsquare")
+    with pytest.raises(DeviceError, match="`device` is 'cuda:99', which this machine cannot use"):
+        make().fit(X, device="cuda:99")
+    with pytest.raises(DeviceError, match="`device` is 'nowhere'"):
+        make().fit(array_api_strict.asarray(X), device="nowhere")
 
 
 def test_regressors_answer_in_the_library_of_the_data():

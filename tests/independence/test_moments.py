@@ -128,4 +128,4 @@ def test_pc_learns_from_data_with_holes():
 
 def test_bad_choice():
     with pytest.raises(UnknownNameError, match="`missing`"):
-        FisherZ(missing="drop")
+        FisherZ(missing="mean")
