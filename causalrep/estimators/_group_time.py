@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from causalrep.estimators._aipw import AIPW
-from causalrep.estimators._data import codes, read_outcome
+from causalrep.estimators._data import codes, read_outcome, read_weight
 from causalrep.estimators._did_improved import METHODS, improved_score
 from causalrep.estimators._panel import balanced
 from causalrep.estimators._result import EffectResult, limits, standard_error
@@ -111,7 +111,16 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
         self.cv = cv
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, *, time: Any = None, unit: Any = None, cluster: Any = None) -> GroupTimeDiD:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        time: Any = None,
+        unit: Any = None,
+        cluster: Any = None,
+        sample_weight: Any = None,
+    ) -> GroupTimeDiD:
         """Estimate all effects by group and period.
 
         Parameters
@@ -124,6 +133,8 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
             Period and unit, where the constructor does not name their columns.
         cluster : array of shape (n_rows,), default=None
             Units of one cluster may depend on each other: standard errors and bands allow for it.
+        sample_weight : array of shape (n_rows,), default=None
+            Weights of the units, the same in all rows of a unit.
 
         Returns
         -------
@@ -136,14 +147,15 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
             raise UnknownNameError(self.method, METHODS, what="`method`")
         given = {"group": None, "time": time, "unit": unit, "cluster": cluster}
         W, _, roles, _ = read_roles(self, X, given, optional=("cluster",))
-        self._read_panel(W, read_outcome(self, y, len(W)), roles)
+        weight, _ = read_weight(sample_weight, len(W))
+        self._read_panel(W, read_outcome(self, y, len(W)), roles, weight)
         self._cells = [(g, t) for g in self.groups_ for t in self.periods_[1:]]
         solved = [self._effect(g, t) for g, t in self._cells]
         self._estimates = np.array([estimate for estimate, _ in solved])
         self._influence = np.column_stack([influence for _, influence in solved])
         return self
 
-    def _read_panel(self, W: Array, y: Array, roles: dict[str, NDArray[Any]]) -> None:
+    def _read_panel(self, W: Array, y: Array, roles: dict[str, NDArray[Any]], weight: Array) -> None:
         start = np.asarray(roles["group"], dtype=np.float64)
         start = np.where(np.isfinite(start) & (start != 0), start, np.inf)
         time = np.asarray(roles["time"], dtype=np.float64)
@@ -152,12 +164,16 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
         starts = start[order].reshape(n, n_periods)
         if (starts != starts[:, :1]).any():
             raise DataError("`group`, the first treated period, must be the same in all rows of a unit")
+        weights = weight[order].reshape(n, n_periods)
+        if not np.allclose(weights, weights[:, :1]):
+            raise DataError("`sample_weight` must be the same in all rows of a unit")
         self._start = starts[:, 0]
         self._cluster: NDArray[np.intp] | None = None
         kept = self._start > self.periods_[0]  # units treated from the first period on have no change to show
         self._y = y[order].reshape(n, n_periods)[kept]
         self._W = W[order].reshape(n, n_periods, -1)[kept]
         self._start = self._start[kept]
+        self._weight = weights[kept, 0] / max(weights[kept, 0].mean(), np.finfo(float).tiny)
         self.n_units_ = int(kept.sum())
         if "cluster" in roles:
             clusters = np.unique(roles["cluster"].astype(str), return_inverse=True)[1][order].reshape(n, -1)
@@ -177,23 +193,24 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
         other = np.isinf(self._start)
         if self.control == "not_yet":
             other = (self._start > max(t, before)) & ~treated
-        if not other.any():
+        if not (other * self._weight).any():
             raise DataError(f"nobody is left to compare group {g:g} with in period {t:g}")
         W = self._W[:, min(at, base)]
         if W.shape[1] == 0:
-            return _difference(change, treated, other)
-        rows = treated | other
+            return _difference(change, treated * self._weight, other * self._weight)
+        rows = (treated | other) & (self._weight > 0)
         if self.method == "improved":
-            one = np.ones(int(rows.sum()))
-            score = improved_score(W[rows], change[rows], treated[rows].astype(float), one)
-            return self._spread(*score.solve(one), rows)
+            weight = self._weight[rows] / self._weight[rows].mean()
+            score = improved_score(W[rows], change[rows], treated[rows].astype(float), weight)
+            return self._spread(*score.solve(weight), rows)
         inner = AIPW(
             outcome_model=self.outcome_model,
             propensity_model=self.propensity_model,
             cv=self.cv,
             random_state=self.random_state,
         )
-        result = inner.fit(W[rows], change[rows], treatment=treated[rows]).att()
+        weight = None if np.ptp(self._weight[rows]) == 0 else self._weight[rows]
+        result = inner.fit(W[rows], change[rows], treatment=treated[rows], sample_weight=weight).att()
         return self._spread(float(result.estimate), result.influence, rows)
 
     @staticmethod
@@ -281,14 +298,14 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
 
     def _average(self, cells: list[int]) -> tuple[float, Array]:
         """Return the average over cells, by the size of their groups, with its influence function."""
-        members = np.column_stack([self._start == self._cells[k][0] for k in cells]).astype(float)
+        members = np.column_stack([self._weight * (self._start == self._cells[k][0]) for k in cells])
         return weighted_by_size(members, self._estimates[cells], self._influence[:, cells])
 
     def _overall(
         self, kind: str, labels: list[Hashable], estimates: Array, influence: Array
     ) -> tuple[float, Array]:
         if kind == "group":
-            members = np.column_stack([self._start == label for label in labels]).astype(float)
+            members = np.column_stack([self._weight * (self._start == label) for label in labels])
             return weighted_by_size(members, estimates, influence)
         chosen = [k for k, label in enumerate(labels) if kind != "event" or float(str(label)) >= 0]
         return float(estimates[chosen].mean()), influence[:, chosen].mean(axis=1)
@@ -330,12 +347,12 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
         method = f"GroupTimeDiD, {what}{', simultaneous' if simultaneous else ''}"
         if not names:
             estimate, error = float(estimates[0]), float(se[0])
+            limit = limits(estimate, error, level)
             return EffectResult(
-                estimate, error, limits(estimate, error, level), influence[:, 0], len(influence), method
+                estimate, error, limit, influence[:, 0], len(influence), method, cluster=self._cluster
             )
-        return EffectResult(
-            estimates, se, limits(estimates, se, level), influence, len(influence), method, (), names
-        )
+        limit = limits(estimates, se, level)
+        return EffectResult(estimates, se, limit, influence, len(influence), method, (), names, self._cluster)
 
     def _summed(self, influence: Array) -> Array:
         """Return influences added up in clusters, or as they are."""
@@ -355,8 +372,9 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
         return float(np.quantile(np.abs(draws @ scaled).max(axis=1), 1 - alpha))
 
 
-def _difference(change: Array, treated: NDArray[np.bool_], other: NDArray[np.bool_]) -> tuple[float, Array]:
-    means = change[treated].mean(), change[other].mean()
+def _difference(change: Array, treated: Array, other: Array) -> tuple[float, Array]:
+    """Return the difference of the means of two groups, given by the weights of their rows."""
+    means = np.average(change, weights=treated), np.average(change, weights=other)
     influence = treated * (change - means[0]) / treated.mean() - other * (change - means[1]) / other.mean()
     return float(means[0] - means[1]), influence
 

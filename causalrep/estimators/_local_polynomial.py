@@ -26,11 +26,18 @@ class Side:
         Residuals that estimate the variance at each row.
     y : array of shape (n, n_outcomes)
         Outcomes.
+    weight : array of shape (n,)
+        Weights of the rows.
     """
 
     x: Array
     y: Array
     residuals: Array
+    weight: Array
+
+    def coefficients(self, h: float, order: int, kernel: str) -> Array:
+        """Return the matrix (order + 1, n) that turns outcomes into coefficients at the cutoff."""
+        return coefficient_weights(self.x, h, order, kernel, self.weight)
 
 
 def kernel_weights(x: Array, h: float, kernel: str) -> Array:
@@ -117,10 +124,10 @@ def best_bandwidth(
     variance, biases, spread = 0.0, [], 0.0
     for side, h in zip(sides, h_bias, strict=True):
         residual, y = side.residuals[:, column], side.y[:, column]
-        row = coefficient_weights(side.x, h_variance, order, kernel)[derivative]
+        row = side.coefficients(h_variance, order, kernel)[derivative]
         variance += float(np.sum((row * residual) ** 2)) * h_variance ** (2 * derivative + 1)
         constant = float(row @ side.x ** (order + 1)) / h_variance ** (order + 1 - derivative)
-        high = coefficient_weights(side.x, h, bias_order, kernel)[order + 1]
+        high = side.coefficients(h, bias_order, kernel)[order + 1]
         biases.append(constant * float(high @ y))
         spread += constant**2 * 3 * float(np.sum((high * residual) ** 2))
     bias = (biases[1] - biases[0]) ** 2 + (spread if regularised else 0.0)

@@ -9,16 +9,15 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
-from causalrep.estimators._data import read_outcome, read_treatment
+from causalrep.estimators._data import codes, read_outcome, read_treatment, read_weight
 from causalrep.estimators._density import DensityTest, density_jump
 from causalrep.estimators._local_polynomial import (
     Side,
     best_bandwidth,
-    coefficient_weights,
     kernel_weights,
     neighbour_residuals,
 )
-from causalrep.estimators._result import EffectResult, limits
+from causalrep.estimators._result import EffectResult, cluster_sums, limits
 from causalrep.estimators._roles import read_roles
 from causalrep.utils import DataError, UnknownNameError
 
@@ -122,7 +121,9 @@ class RegressionDiscontinuity(BaseEstimator):  # type: ignore[misc]
         self.donut = donut
         self.bias_correction = bias_correction
 
-    def fit(self, X: Any, y: Any, *, treatment: Any = None) -> RegressionDiscontinuity:
+    def fit(
+        self, X: Any, y: Any, *, treatment: Any = None, cluster: Any = None, sample_weight: Any = None
+    ) -> RegressionDiscontinuity:
         """Choose the bandwidths and estimate the jump.
 
         Parameters
@@ -134,6 +135,11 @@ class RegressionDiscontinuity(BaseEstimator):  # type: ignore[misc]
             Outcome.
         treatment : array of shape (n_samples,), default=None
             The treatment taken in a fuzzy design, where the constructor does not name its column.
+        cluster : array of shape (n_samples,), default=None
+            Rows of one cluster may depend on each other: standard errors allow for it. They then use the
+            residuals of the quadratic within the bias bandwidth, as neighbours may be of one cluster.
+        sample_weight : array of shape (n_samples,), default=None
+            Weights of the rows, times the kernel.
 
         Returns
         -------
@@ -164,7 +170,10 @@ class RegressionDiscontinuity(BaseEstimator):  # type: ignore[misc]
             )
             columns.append(taken.values)
         self._seen = x
-        kept = np.abs(x) >= self.donut
+        weight, _ = read_weight(sample_weight, len(x))
+        kept = (np.abs(x) >= self.donut) & (weight > 0)
+        self._weight = weight[kept]
+        self._cluster = None if cluster is None else codes(np.asarray(cluster)[kept], kept.sum(), "cluster")
         x, self._W = x[kept], W[kept]
         self._x, self._outcomes = x, np.column_stack(columns)[kept]
         self._rows = (np.flatnonzero(x < 0), np.flatnonzero(x >= 0))
@@ -179,7 +188,7 @@ class RegressionDiscontinuity(BaseEstimator):  # type: ignore[misc]
 
     def _side(self, rows: NDArray[np.intp]) -> Side:
         x, y = self._x[rows], self._outcomes[rows]
-        return Side(x, y, neighbour_residuals(x, y))
+        return Side(x, y, neighbour_residuals(x, y), self._weight[rows])
 
     def _choose_bandwidths(self) -> None:
         left, right = self._sides
@@ -218,11 +227,12 @@ class RegressionDiscontinuity(BaseEstimator):  # type: ignore[misc]
         plain, corrected = np.zeros(len(self._x)), np.zeros(len(self._x))
         residuals = np.zeros_like(self._outcomes)
         for sign, side, rows in zip((-1, 1), self._sides, self._rows, strict=True):
-            level = coefficient_weights(side.x, h, 1, self.kernel)[0]
-            curvature = coefficient_weights(side.x, b, 2, self.kernel)[2]
+            level = side.coefficients(h, 1, self.kernel)[0]
+            quadratic = side.coefficients(b, 2, self.kernel)
             plain[rows] = sign * level
-            corrected[rows] = sign * (level - float(level @ side.x**2) * curvature)
-            residuals[rows] = side.residuals
+            corrected[rows] = sign * (level - float(level @ side.x**2) * quadratic[2])
+            fitted = np.vander(side.x, 3, increasing=True) @ (quadratic @ side.y)
+            residuals[rows] = side.residuals if self._cluster is None else side.y - fitted
         jumps, less_bias = plain @ self._outcomes, corrected @ self._outcomes
         effect, middle = float(jumps[0]), float(less_bias[0])
         errors = residuals[:, 0]
@@ -255,11 +265,15 @@ class RegressionDiscontinuity(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         if not 0 < alpha < 1:
             raise DataError(f"`alpha` must be in (0, 1), got {alpha}")
-        n = len(self._influence)
-        se = float(np.sqrt(np.sum(self._influence**2)) / n)
+        n, sums, factor = len(self._influence), self._influence, 1.0
+        if self._cluster is not None:
+            sums = cluster_sums(self._influence, self._cluster)
+            factor = len(sums) / (len(sums) - 1)
+        se = float(np.sqrt(factor * np.sum(sums**2)) / n)
         middle = self.bias_corrected_ if self.bias_correction else self._effect
         method = "RegressionDiscontinuity, effect at the cutoff"
-        return EffectResult(self._effect, se, limits(middle, se, alpha), self._influence, n, method)
+        ci = limits(middle, se, alpha)
+        return EffectResult(self._effect, se, ci, self._influence, n, method, cluster=self._cluster)
 
     def binned_means(self, n_bins: int = 20) -> tuple[Array, Array]:
         """Return means of the outcome in bins of equal width, on each side of the cutoff.
@@ -300,7 +314,7 @@ class RegressionDiscontinuity(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         h = self.bandwidth_
         ends = np.array([[-h, 0.0], [0.0, h]])
-        lines = [coefficient_weights(side.x, h, 1, self.kernel) @ side.y[:, 0] for side in self._sides]
+        lines = [side.coefficients(h, 1, self.kernel) @ side.y[:, 0] for side in self._sides]
         heights = [line[0] + line[1] * end for line, end in zip(lines, ends, strict=True)]
         return self.cutoff + ends, np.array(heights)
 
@@ -354,7 +368,8 @@ class RegressionDiscontinuity(BaseEstimator):  # type: ignore[misc]
         if not self._W.shape[1]:
             raise DataError("X has no other columns; there are no covariates that could jump")
         sharp = clone(self).set_params(running=0, cutoff=0.0, treatment=None, donut=0.0)
-        parts = [sharp.fit(self._x[:, None], column).ate(alpha=alpha) for column in self._W.T]
+        roles = {"cluster": self._cluster, "sample_weight": self._weight}
+        parts = [sharp.fit(self._x[:, None], column, **roles).ate(alpha=alpha) for column in self._W.T]
         return EffectResult(
             np.array([part.estimate for part in parts]),
             np.array([part.se for part in parts]),

@@ -12,7 +12,7 @@ from scipy import stats
 
 from causalrep.utils import DataError
 
-__all__ = ["EffectResult", "joined", "limits", "standard_error", "widened"]
+__all__ = ["EffectResult", "cluster_sums", "joined", "limits", "standard_error", "widened"]
 
 Array = NDArray[np.float64]
 

@@ -281,6 +281,32 @@ def test_periods_and_units_may_be_arrays_and_clusters_widen():
 
 
 @pytest.mark.parametrize(
+    ("options", "covariate"), [({}, False), ({"method": "improved"}, True), ({"control": "not_yet"}, False)]
+)
+def test_a_unit_of_weight_two_is_two_units(options, covariate):
+    X, y = staggered(7, 150)
+    if covariate:
+        X = X.assign(a=np.random.default_rng(1).normal(size=150)[X["unit"]])
+    weight = np.random.default_rng(0).integers(0, 3, 150)
+    weighted = GroupTimeDiD("group", "time", "unit", **options)
+    weighted.fit(X, y, sample_weight=weight[X["unit"]].astype(float))
+    copies = [X.assign(y=y, unit=X["unit"] + 150 * k)[weight[X["unit"]] > k] for k in (0, 1)]
+    twice = pd.concat(copies, ignore_index=True)
+    repeated = GroupTimeDiD("group", "time", "unit", **options).fit(twice.drop(columns="y"), twice["y"])
+    np.testing.assert_allclose(weighted.att_gt().estimate, repeated.att_gt().estimate, atol=1e-8)
+    for kind in ("simple", "event", "group"):
+        found, expected = weighted.aggregate(kind).estimate, repeated.aggregate(kind).estimate
+        np.testing.assert_allclose(found, expected, atol=1e-8)
+    if not options:  # two rows of one cluster say no more than one of weight two
+        pairs = GroupTimeDiD("group", "time", "unit").fit(
+            twice.drop(columns="y"), twice["y"], cluster=twice["unit"] % 150
+        )
+        np.testing.assert_allclose(weighted.att_gt().se, pairs.att_gt().se, rtol=0.01)
+    with pytest.raises(ValueError, match="`sample_weight` must be the same"):
+        weighted.fit(X, y, sample_weight=np.arange(len(X)) + 1.0)
+
+
+@pytest.mark.parametrize(
     ("change", "match"),
     [
         (lambda X: X.assign(group=4), "nobody is left"),

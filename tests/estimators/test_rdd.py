@@ -108,6 +108,32 @@ def test_a_donut_leaves_out_the_rows_next_to_the_cutoff():
     assert est.ate().n == far.sum()
 
 
+def test_a_weight_of_two_is_the_row_twice():
+    x, y = design(5)
+    weight = np.random.default_rng(0).integers(0, 3, len(x)).astype(float)
+    twice = np.repeat(np.arange(len(x)), weight.astype(int))
+    options = {"bandwidth": 0.4, "bias_bandwidth": 0.6}
+    weighted = RegressionDiscontinuity(0, **options).fit(x[:, None], y, sample_weight=weight)
+    repeated = RegressionDiscontinuity(0, **options).fit(x[twice, None], y[twice])
+    assert weighted.ate().estimate == pytest.approx(repeated.ate().estimate, abs=1e-10)
+    assert weighted.bias_corrected_ == pytest.approx(repeated.bias_corrected_, abs=1e-10)
+    free = RegressionDiscontinuity(0).fit(x[:, None], y, sample_weight=np.full(len(x), 7.0))
+    assert free.ate().estimate == pytest.approx(RegressionDiscontinuity(0).fit(x[:, None], y).ate().estimate)
+
+
+def test_clusters_widen_the_interval_by_what_they_share():
+    x, y = design(6, n=600)
+    twice = np.tile(np.arange(600), 2)  # each row is there twice, so that half of the rows are news
+    options = {"bandwidth": 0.4, "bias_bandwidth": 0.6}
+    est = RegressionDiscontinuity(0, **options).fit(x[twice, None], y[twice], cluster=twice)
+    alone = RegressionDiscontinuity(0, **options).fit(x[:, None], y, cluster=np.arange(600))
+    assert est.ate().estimate == pytest.approx(alone.ate().estimate, abs=1e-10)
+    assert est.ate().se == pytest.approx(alone.ate().se, rel=1e-9)
+    assert alone.ate().se == pytest.approx(
+        RegressionDiscontinuity(0, **options).fit(x[:, None], y).ate().se, rel=0.2
+    )
+
+
 def test_covariates_that_jump_are_found():
     x, y = design(7, 2000)
     rng = np.random.default_rng(0)

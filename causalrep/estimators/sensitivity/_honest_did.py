@@ -273,7 +273,8 @@ def _event_study(estimator: GroupTimeDiD) -> tuple[Array, Array, int]:
             parts.setdefault(event, []).append((g, effect, sign * estimator._influence[:, cells].sum(axis=1)))
     estimates, influences = [], []
     for event in sorted(parts):
-        members = np.column_stack([estimator._start == g for g, _, _ in parts[event]]).astype(np.float64)
+        groups_here = [estimator._start == g for g, _, _ in parts[event]]
+        members = np.column_stack(groups_here) * estimator._weight[:, None]
         effects = np.array([effect for _, effect, _ in parts[event]])
         estimate, influence = weighted_by_size(
             members, effects, np.column_stack([found for _, _, found in parts[event]])
