@@ -207,7 +207,7 @@ def declared_arms(X: Any, column: Any, values: Any) -> list[Any] | None:
 
 def arm_codes(values: NDArray[Any], arms: NDArray[Any]) -> Array:
     """Return which arm each value is, as a number: 0 is the reference."""
-    values = values.astype(arms.dtype) if arms.dtype.kind in "US" else values
+    values = values.astype(str) if arms.dtype.kind in "US" else values
     unknown = values[~np.isin(values, arms)]
     if unknown.size:
         raise DataError(f"`treatment` has the value {unknown.tolist()[0]!r}; the arms are {arms.tolist()}")

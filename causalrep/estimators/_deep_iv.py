@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from causalrep.estimators._neural_training import TrainingOptions, train
 from causalrep.estimators._structural import StructuralEstimator
 from causalrep.utils import DataError, RandomState, keyed_seed, keyed_torch_generator, torch_rng
 
@@ -141,63 +142,41 @@ class DeepIV(StructuralEstimator):
         arms = torch.unique(t) if self._arms is not None else None
         draws = keyed_torch_generator(seed, "draws")
 
-        def fit_treatment(rows: torch.Tensor, generator: torch.Generator) -> Any:  # noqa: ARG001
+        def fit_treatment(network: Any, rows: torch.Tensor) -> Any:
             if arms is not None:
                 up = (t[rows] == arms[1]).float()
-                return torch.nn.functional.binary_cross_entropy_with_logits(first(around[rows]), up)
-            return -_mixture_log_density(first(around[rows]), t[rows]).mean()
+                return torch.nn.functional.binary_cross_entropy_with_logits(network(around[rows]), up)
+            return -_mixture_log_density(network(around[rows]), t[rows]).mean()
 
-        def fit_outcome(rows: torch.Tensor, generator: torch.Generator) -> Any:
+        def fit_outcome(network: Any, rows: torch.Tensor) -> Any:
             with torch.no_grad():
                 parameters = first(around[rows])
             if arms is not None:
                 up = torch.sigmoid(parameters)
-                by_arm = [second(torch.cat([arm.expand(len(rows), 1), w[rows]], dim=1)) for arm in arms]
+                by_arm = [network(torch.cat([arm.expand(len(rows), 1), w[rows]], dim=1)) for arm in arms]
                 return ((target[rows] - (1 - up) * by_arm[0] - up * by_arm[1]) ** 2).mean()
-            drawn = _mixture_draws(parameters, 2 * self.n_draws, generator)
+            # rows kept aside have the same draws every time, so that passes can be compared
+            chance = draws if network.training else keyed_torch_generator(seed, "validation")
+            drawn = _mixture_draws(parameters, 2 * self.n_draws, chance)
             wide = w[rows].repeat_interleave(2 * self.n_draws, dim=0)
-            values = second(torch.cat([drawn.reshape(-1, 1), wide], dim=1)).reshape(len(rows), 2, -1)
+            values = network(torch.cat([drawn.reshape(-1, 1), wide], dim=1)).reshape(len(rows), 2, -1)
             gaps = target[rows] - values.mean(dim=2)  # two means from independent draws
             return (gaps[:, 0] * gaps[:, 1]).mean()
 
+        options = TrainingOptions(
+            float(self.learning_rate),
+            float(self.weight_decay),
+            int(self.batch_size),
+            int(self.max_epochs),
+            int(self.patience),
+            _VALIDATION,
+        )
+        alike = np.zeros(len(y))
         self.n_epochs_ = (
-            self._train(first, fit_treatment, len(y), keyed_seed(seed, "first"), draws),
-            self._train(second, fit_outcome, len(y), keyed_seed(seed, "second"), draws),
+            train(first, fit_treatment, alike, options, keyed_seed(seed, "first")),
+            train(second, fit_outcome, alike, options, keyed_seed(seed, "second")),
         )
         self._network = second
-
-    def _train(
-        self,
-        network: torch.nn.Module,
-        loss: Callable[[Any, Any], Any],
-        n: int,
-        seed: int,
-        draws: torch.Generator,
-    ) -> int:
-        """Fit a network by Adam until the loss of rows kept aside rises; return the number of passes."""
-        import torch
-
-        order = torch.randperm(n, generator=keyed_torch_generator(seed, "aside"))
-        aside, rows = order[: max(1, round(_VALIDATION * n))], order[max(1, round(_VALIDATION * n)) :]
-        batches = keyed_torch_generator(seed, "batches")
-        optimiser = torch.optim.AdamW(
-            network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
-        )
-        best, kept, waited, n_passes = np.inf, network.state_dict(), 0, 0
-        while n_passes < self.max_epochs and waited < self.patience:
-            n_passes += 1
-            shuffled = rows[torch.randperm(len(rows), generator=batches)]
-            for batch in shuffled.split(self.batch_size):
-                optimiser.zero_grad()
-                loss(batch, draws).backward()
-                optimiser.step()
-            with torch.no_grad():  # the same draws every time, so that passes can be compared
-                now = float(loss(aside, keyed_torch_generator(seed, "validation")))
-            waited = 0 if now < best else waited + 1
-            if now < best:
-                best, kept = now, {name: part.clone() for name, part in network.state_dict().items()}
-        network.load_state_dict(kept)
-        return n_passes
 
     def _structural(self, T: Array, W: Array) -> Array:
         import torch

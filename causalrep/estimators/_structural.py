@@ -11,7 +11,7 @@ from scipy.spatial.distance import cdist, pdist
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from causalrep.estimators._data import read_outcome, read_table, read_treatment
+from causalrep.estimators._data import arm_codes, read_outcome, read_table, read_treatment
 from causalrep.estimators._roles import read_roles
 from causalrep.utils import DataError, as_seed
 
@@ -169,13 +169,7 @@ class StructuralEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         if self._arms is None:
             T = np.asarray(treatment, dtype=np.float64)
         else:
-            coded = treatment.astype(str) if self._arms.dtype.kind in "US" else treatment
-            unknown = coded[~np.isin(coded, self._arms)]
-            if unknown.size:
-                raise DataError(
-                    f"`treatment` has the value {unknown.tolist()[0]!r}; the arms are {self._arms.tolist()}"
-                )
-            T = np.asarray(coded == self._arms[1], dtype=np.float64)
+            T = arm_codes(treatment, self._arms)
         values = self._structural(self._T.apply(T[:, None]), self._W.apply(W))
         return np.asarray(self._Y.mean[0] + self._Y.scale[0] * values)
 
