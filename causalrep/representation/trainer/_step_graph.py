@@ -70,7 +70,8 @@ class StepGraph:
         self._batch = {name: tensor.clone() for name, tensor in batch.items()}
         graph = torch.cuda.CUDAGraph()
         for source in (generator, generator.batch):
-            graph.register_generator_state(source)
+            # A plain generator over the same state: the graph takes no subclass.
+            graph.register_generator_state(source.graphsafe_get_state())
         # Other threads may go on allocating, to bring the next batches.
         with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
             self._results = self._update(self._batch, generator)
