@@ -52,7 +52,12 @@ __all__ = ["run_benchmark"]
 
 
 def run_benchmark(
-    config: Path, *, out: Path | None = None, device: str = "auto", workers: int | None = None
+    config: Path,
+    *,
+    out: Path | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    tables_only: bool = False,
 ) -> None:
     """Train and score what is not done yet, and write the tables.
 
@@ -66,6 +71,8 @@ def run_benchmark(
         Where to train; "auto" is what the file says.
     workers : int, optional
         Trainings side by side, each in a process of its own; default what the file says.
+    tables_only : bool, default=False
+        Whether to write the tables of what is done, and train nothing.
 
     Raises
     ------
@@ -80,6 +87,10 @@ def run_benchmark(
     rows = list(plan.rows())
     for row in rows:
         _check_claim(plan, row)
+    if tables_only:
+        rows = [row for row in rows if (plan.folder(row) / "scores").exists()]
+        write_tables(plan, [_kept(plan, row) for row in rows])
+        return
     with _one_thread():
         plan_steps(plan, rows, place, try_models(plan, place))
     done: dict[int, Result] = {}
@@ -160,13 +171,18 @@ def _check_claim(plan: BenchmarkPlan, row: Row) -> None:
 
 
 def _result(plan: BenchmarkPlan, row: Row, device: str, progress: bool) -> Result:
-    from causalrep.metrics import CounterfactualReport
-
     folder = plan.folder(row)
     write_text(folder / "settings.json", json.dumps(_settings(plan, row), indent=1))
     if not (folder / "scores").exists():
         _score(plan, row, _trained(plan, row, device, progress), progress)
         shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+    return _kept(plan, row)
+
+
+def _kept(plan: BenchmarkPlan, row: Row) -> Result:
+    from causalrep.metrics import CounterfactualReport
+
+    folder = plan.folder(row)
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     return Result(row, CounterfactualReport.load(folder / "scores"), run)
 

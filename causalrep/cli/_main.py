@@ -86,7 +86,13 @@ def _run(options: argparse.Namespace) -> None:
     elif options.command == "benchmark":
         from causalrep.cli._benchmark import run_benchmark
 
-        run_benchmark(options.config, out=options.out, device=options.device, workers=options.workers)
+        run_benchmark(
+            options.config,
+            out=options.out,
+            device=options.device,
+            workers=options.workers,
+            tables_only=options.tables_only,
+        )
     elif options.command == "discover":
         from causalrep.cli._discover import run_discover
 
@@ -152,6 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     benchmark.add_argument(
         "--workers", type=_count, help="trainings side by side (default: what the file says)"
     )
+    benchmark.add_argument("--tables-only", action="store_true", help="of what is done; train nothing")
 
     report = commands.add_parser(
         "report",

@@ -103,6 +103,15 @@ def test_what_is_done_is_not_done_again(finished, monkeypatch):
     assert (finished.parent / "runs" / "results.csv").read_text() == before
 
 
+def test_the_tables_of_what_is_done_can_be_had_alone(finished, monkeypatch):
+    runs = finished.parent / "runs"
+    before = (runs / "results.csv").read_text()
+    monkeypatch.setattr(_benchmark, "_results", None)  # nothing is trained, not even tried
+    (runs / "results.csv").unlink()
+    assert main(["benchmark", str(finished), "--device", "cpu", "--tables-only"]) == 0
+    assert (runs / "results.csv").read_text() == before
+
+
 def test_an_interrupted_benchmark_goes_on(config, monkeypatch, capsys):
     score = _benchmark._score
 
