@@ -70,20 +70,22 @@ def _neighbourhoods(
     test: CanonicalTest, adjacency: NDArray[np.bool_], wanted: NDArray[np.bool_], size: int
 ) -> Neighbourhoods:
     """Return the wanted ordered pairs (i, j) with the neighbours of i, but j, where there are enough."""
-    node, nodes = np.nonzero(adjacency)
+    cells = np.flatnonzero(adjacency)
+    node, nodes = np.divmod(cells, test.d)
     ends = np.searchsorted(node, np.arange(test.d + 1))
     if wanted is adjacency:
         i, j, place = node, nodes, np.arange(len(nodes)) - ends[node]
         count = np.diff(ends)[i] - 1
     else:
-        i, j = np.nonzero(wanted)
-        adjacent = adjacency[i, j]
-        # A neighbour's place among the others is the number of neighbours before it.
-        before = np.cumsum(adjacency, axis=1, dtype=np.int64)
+        asked = np.flatnonzero(wanted)
+        i, j = np.divmod(asked, test.d)
+        before = np.searchsorted(cells, asked)
+        adjacent = cells[np.minimum(before, len(cells) - 1)] == asked if len(cells) else before > 0
         count = np.diff(ends)[i] - adjacent
-        place = np.where(adjacent, before[i, j] - 1, count)
+        place = np.where(adjacent, before - ends[i], count)
     enough = count >= size
-    i, j, place, count = (values[enough] for values in (i, j, place, count))
+    if not enough.all():
+        i, j, place, count = (values[enough] for values in (i, j, place, count))
     return Neighbourhoods(i, j, ends[i], count, place, nodes)
 
 

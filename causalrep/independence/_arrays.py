@@ -36,6 +36,7 @@ __all__ = [
     "on_host",
     "placed",
     "refuse_accelerator",
+    "smallest_pivot",
     "to_numpy",
 ]
 
@@ -169,6 +170,17 @@ def _scipy_function(name: str, x: Array) -> Array:
     return namespace_of(x).asarray(getattr(scipy.special, name)(to_numpy(x)), device=device_of(x))
 
 
+def smallest_pivot(R: Array) -> float:
+    """Return the smallest pivot of the Cholesky factorisation of R, 0 where there is none."""
+    if is_torch_array(R):
+        factor, failed = importlib.import_module("torch.linalg").cholesky_ex(R)
+        return 0.0 if int(failed) else float(factor.diagonal().min()) ** 2
+    try:
+        return float(np.diag(np.linalg.cholesky(to_numpy(R))).min()) ** 2
+    except np.linalg.LinAlgError:
+        return 0.0
+
+
 def kth_smallest(values: Array, k: int) -> Array:
     """Return the number at place k, counted from 0, of each sorted row of `values`."""
     if isinstance(values, np.ndarray):
@@ -229,7 +241,8 @@ def _tensor(array: Array, target: Any) -> Array:
     if is_cupy_array(array):  # lent, without a way through main memory
         return from_dlpack(array).to(target)
     if not is_torch_array(array):  # Torch takes neither foreign byte orders nor read-only memory
-        array = np.require(to_numpy(array), np.float64, ["C", "W"])
+        array = np.require(to_numpy(array), np.float64, ["W"])
+        array = array if array.flags.forc else np.ascontiguousarray(array)
     return torch.as_tensor(array, device=target)
 
 

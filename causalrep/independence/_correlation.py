@@ -10,7 +10,7 @@ from array_api_compat import device as device_of
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
-from causalrep.independence._arrays import Array, namespace_of, to_numpy
+from causalrep.independence._arrays import Array, namespace_of, smallest_pivot, to_numpy
 from causalrep.independence._base import CITestWarning
 from causalrep.independence._partial_correlation import SMALLEST_PIVOT
 from causalrep.utils import DataError
@@ -171,12 +171,13 @@ def warn_if_collinear(
     With at most as many rows as columns every column is such a function, which says nothing
     about the variables; then only copies are looked for.
     """
-    values = to_numpy(R)
-    d = len(names)
-    copies = np.argwhere(np.triu(np.abs(values) > 1.0 - SMALLEST_PIVOT / 2, k=1))
-    found = [(int(b), [int(a)]) for a, b in copies]
-    if not found and n > d and not _is_regular(values):
-        found = _dependences(values)
+    xp, d = namespace_of(R), len(names)
+    alike = xp.abs(R) > 1.0 - SMALLEST_PIVOT / 2
+    found = []
+    if int(xp.count_nonzero(alike)) > d:
+        found = [(int(b), [int(a)]) for a, b in np.argwhere(np.triu(to_numpy(alike), k=1))]
+    elif n > d and smallest_pivot(R) < SMALLEST_PIVOT:
+        found = _dependences(to_numpy(R))
     if not found:
         return
     texts = [f"{names[j]!r} is {relation} of {[names[k] for k in of]}" for j, of in found]
@@ -231,13 +232,6 @@ def _location(X: Array) -> tuple[Array, Array, Array]:
             low = xp.minimum(low, xp.min(block, axis=0))
             high = xp.maximum(high, xp.max(block, axis=0))
         return first + total / X.shape[0], low, high
-
-
-def _is_regular(R: NDArray[np.float64]) -> bool:
-    try:
-        return bool(np.diag(np.linalg.cholesky(R)).min() ** 2 >= SMALLEST_PIVOT)
-    except np.linalg.LinAlgError:
-        return False
 
 
 def _dependences(R: NDArray[np.float64]) -> list[tuple[int, list[int]]]:

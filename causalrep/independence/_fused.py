@@ -7,6 +7,7 @@ of operations as the array form in `_partial_correlation`.
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Sequence
 from math import comb
 from types import ModuleType
@@ -44,7 +45,7 @@ def fused_correlations(R: Array, d: int, i: Array, j: Array, S: Sequence[Array],
         The correlation matrix, row after row.
     d : int
         Number of columns.
-    i, j : array of shape (m,) or (m, 1), int64
+    i, j : array of shape (m,), (m, 1) or (m, w), int64
         Positions.
     S : sequence of up to `MOST_GIVEN` arrays of shape (m,) or (m, w), int64
         The conditioning positions; three and more of them are sorted.
@@ -58,10 +59,10 @@ def fused_correlations(R: Array, d: int, i: Array, j: Array, S: Sequence[Array],
     xp = namespace_of(R)
     shape = np.broadcast_shapes(tuple(i.shape), *(tuple(column.shape) for column in S))
     out = xp.empty(shape, dtype=xp.float64, device=device_of(R))
-    if out.shape[0]:
-        ends = [xp.reshape(end, (-1,)) for end in (i, j)]
+    if math.prod(shape):
+        ends = [xp.reshape(end, (-1,)) for end in xp.broadcast_arrays(i, j)]
         given = [xp.reshape(xp.broadcast_to(column, shape), (-1,)) for column in S]
-        width = shape[1] if len(shape) > 1 else 1
+        width = math.prod(shape) // ends[0].shape[0]
         _kernel(R).correlations(R, d, ends[0], ends[1], given, width, xp.reshape(out, (-1,)), squared)
     return out
 

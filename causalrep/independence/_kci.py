@@ -28,7 +28,7 @@ References
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,7 @@ __all__ = ["HSIC", "KCI"]
 _FACTOR_BYTES = 2**31
 _CACHE_BYTES = 2**28
 _MOST_DENSE = 4000
+_NARROW = 40.0  # exp(-(40 / 2)^2 / 2) is nothing, also where the width is doubled
 # The bandwidths of [2]_ by the number of rows, with and without conditioning variables.
 _RULE = ((200, 0.8, 1.2), (1200, 0.5, 0.7), (math.inf, 0.3, 0.4))
 
@@ -61,7 +62,14 @@ _RULE = ((200, 0.8, 1.2), (1200, 0.5, 0.7), (math.inf, 0.3, 0.4))
 class _KernelTest(ContinuousTest):
     """What both tests share: their kernels, as centred factors or Gram matrices."""
 
-    def __init__(self, *, bandwidth: str | float, max_rank: int | None, gram: str) -> None:
+    def __init__(
+        self,
+        *,
+        bandwidth: str | float,
+        max_rank: int | None,
+        gram: str,
+        categorical: Iterable[Hashable] = (),
+    ) -> None:
         if isinstance(bandwidth, str):
             if bandwidth not in ("median", "rule"):
                 raise UnknownNameError(bandwidth, ("median", "rule"), what="`bandwidth`")
@@ -74,6 +82,7 @@ class _KernelTest(ContinuousTest):
         if gram == "dense" and max_rank is not None:
             raise DataError(f"`max_rank` is of factors, and `gram` is 'dense'; got {max_rank!r}")
         self.bandwidth, self.max_rank, self.gram = bandwidth, max_rank, gram
+        self.categorical = (categorical,) if isinstance(categorical, str) else tuple(categorical)
 
     def _prepare(self) -> None:
         n = self.n_samples_
@@ -86,6 +95,7 @@ class _KernelTest(ContinuousTest):
                 f"{_FACTOR_BYTES / 1e9:.1f}; set `gram` to 'factor', or use fewer rows"
             )
         self._widths: dict[int, float] = {}
+        self._gaps = self._gaps_of_codes()
         self._factors: dict[tuple[Key, Key], Array] = {}
 
     def _kernel(self, variables: Key, given: Key = ()) -> Array:
@@ -104,7 +114,19 @@ class _KernelTest(ContinuousTest):
             self._factors[key] = factor
         return factor  # another thread may have cleared the cache meanwhile
 
+    def _gaps_of_codes(self) -> dict[int, float]:
+        """Return the smallest distance between two codes of each categorical column, by position."""
+        gaps = {}
+        for name in self.categorical:
+            if name not in self._names:
+                raise UnknownNameError(name, self._names, what="`categorical`")
+            v = self._names.index(name)
+            gaps[v] = float(np.diff(np.unique(to_numpy(self._columns[v]))).min())
+        return gaps
+
     def _bandwidth(self, v: int, given: Key) -> float:
+        if v in self._gaps:  # so narrow that two codes are alike only where they are equal
+            return self._gaps[v] / _NARROW
         if self.bandwidth == "median":
             if v not in self._widths:
                 self._widths[v] = typical_distance(self._columns[v])
@@ -187,6 +209,9 @@ class KCI(_KernelTest):
         The p-values differ by less than 1e-3, given one column by some 1e-6. Whole matrices cost O(n^2)
         memory and O(n^3) time, in few large products where a factor takes many small steps. By default they
         are taken on an accelerator, for up to 4,000 rows.
+    categorical : iterable of hashable, default=()
+        Names of columns that hold codes of categories, as numbers: two values are alike where they are
+        equal, however far apart the codes.
 
     Attributes
     ----------
@@ -236,8 +261,9 @@ class KCI(_KernelTest):
         corrected: bool = True,
         max_rank: int | None = None,
         gram: str = "auto",
+        categorical: Iterable[Hashable] = (),
     ) -> None:
-        super().__init__(bandwidth=bandwidth, max_rank=max_rank, gram=gram)
+        super().__init__(bandwidth=bandwidth, max_rank=max_rank, gram=gram, categorical=categorical)
         if not epsilon > 0:
             raise DataError(f"`epsilon` must be positive, got {epsilon!r}")
         if symmetric not in ("cauchy", "min2", "xy"):

@@ -50,6 +50,9 @@ for k in SIZES:
     for squared, expected in ((False, plain.correlation(k)), (True, plain.strength(k))):
         found = fused_correlations(parts[0], D, *parts[1:3], parts[3:], squared=squared)
         same.append(np.array_equal(found, expected, equal_nan=True))
+    wide = [torch.asarray(np.repeat(end, 9, axis=1)) for end in (i, j)]
+    found = fused_correlations(parts[0], D, *wide, parts[3:], squared=True)
+    same.append(np.array_equal(found, np.broadcast_to(expected, (40, 9))))
     differences[k] = [same, int(np.isnan(plain.correlation(k)).sum()), list(found.shape)]
     if k:
         asked = Neighbourhoods(*map(torch.asarray, neighbours()))
@@ -130,8 +133,8 @@ def interpreted():
 @pytest.mark.parametrize("k", SIZES)
 def test_tritons_kernel_equals_the_array_form_bit_for_bit(interpreted, k):
     same, n_singular, shape = interpreted[str(k)][:3]
-    assert same == [True, True]
-    assert shape == ([40, 9] if k else [40, 1])
+    assert same == [True, True, True]
+    assert shape == [40, 9]
     assert k == 0 or n_singular > 0  # the copied column is among those asked about
 
 
