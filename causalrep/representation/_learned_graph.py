@@ -1,13 +1,17 @@
 r"""A graph on labels by continuous optimisation: a learned adjacency that is pushed to have no cycle.
 
-Every node is predicted by a perceptron from all others. The adjacency is read off its first layer,
-:math:`A_{ij} = \lVert W^{(j)}_{i} \rVert`, and
+Every node is predicted by a perceptron from all others. The adjacency is the root mean square slope of
+these predictions, :math:`A_{ij}^2 = \operatorname{mean} (\partial f_j / \partial x_i)^2` on standardised
+labels, and
 
-.. math:: \sum_j \tfrac12 \log \hat\sigma_j^2 + \lambda \sum_{ij} A_{ij} + 3 h + \tfrac12 h^2,
+.. math:: \sum_j \tfrac12 \log \hat\sigma_j^2 + \lambda \sum_{ij} A_{ij} + w (3 h + \tfrac12 h^2),
           \qquad h(A) = \operatorname{tr} (I + A \circ A / d)^d - d,
 
 is minimised, where :math:`\hat\sigma_j^2` is the mean squared residual of node j. The acyclicity
-penalty and its weights are those of CausalVAE; the likelihood with free noise variances is that of GOLEM.
+penalty is that of CausalVAE; the likelihood with free noise variances is that of GOLEM. Weights of the
+first layer, which are often taken for the adjacency, can be made as small as one likes where the later
+layers are as large, so that neither penalty would bind; slopes cannot. Both penalties grow, and :math:`w`
+goes on growing, a hundredfold, until no cycle is left.
 
 References
 ----------
@@ -31,7 +35,6 @@ from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
 from causalrep.graphs import DAG
-from causalrep.representation.modules._conditioning import NodeLinear
 from causalrep.representation.trainer import Stage, Trainer, steps_done
 from causalrep.utils import DataError, RandomState, as_seed, columns_of, torch_rng
 
@@ -56,28 +59,36 @@ class _AdjacencyObjective(nn.Module):
         self.ramp = ramp
         self.first = nn.Parameter(0.5 * torch.randn(n_nodes, n_nodes, hidden))  # child, parent, unit
         self.offset = nn.Parameter(torch.zeros(n_nodes, hidden))
-        self.rest = nn.Sequential(nn.Tanh(), NodeLinear(n_nodes, hidden, 1))
+        bound = hidden**-0.5
+        self.second = nn.Parameter(torch.empty(n_nodes, hidden).uniform_(-bound, bound))
+        self.level = nn.Parameter(torch.zeros(n_nodes))
         self.register_buffer("off_diagonal", 1.0 - torch.eye(n_nodes))
         self.sparsity = sparsity
 
-    def adjacency(self) -> Tensor:
-        """Return the weights, ``[i, j]`` that of i -> j."""
-        norms = ((self.first * self.off_diagonal[..., None]).square().sum(-1) + 1e-12).sqrt()
-        return (norms * self.off_diagonal).T
+    def predict(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the prediction of every label from the others, and the adjacency of the rows.
+
+        ``[i, j]`` of the adjacency is the root mean square slope of the prediction of j along i.
+        """
+        first = self.first * self.off_diagonal[..., None]
+        units = torch.tanh(torch.einsum("bi,jih->bjh", labels, first) + self.offset)
+        slopes = torch.einsum("bjh,jih->bij", (1 - units**2) * self.second, first)
+        predicted = (units * self.second).sum(-1) + self.level
+        return predicted, (slopes.square().mean(0) + 1e-12).sqrt() * self.off_diagonal
 
     def forward(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         """Return fit, sparsity and acyclicity, weighted."""
         labels = batch["labels"]
-        hidden = torch.einsum("bi,jih->bjh", labels, self.first * self.off_diagonal[..., None]) + self.offset
-        residual = labels - self.rest(hidden)[..., 0]
-        a = self.adjacency()
+        predicted, a = self.predict(labels)
         h = acyclicity(a)
         # Both penalties grow from nothing: the fit is to say first which way an edge explains more.
-        grown = min(1.0, ((steps_done(generator) or 0) + 1) / self.ramp)
+        done = ((steps_done(generator) or 0) + 1) / self.ramp
+        grown = min(1.0, done)
+        cycles = grown * 100.0 ** max(0.0, done - 1.0)
         return {
-            "fit": 0.5 * (residual.square().mean(0) + 1e-4).log().sum(),
+            "fit": 0.5 * ((labels - predicted).square().mean(0) + 1e-4).log().sum(),
             "sparsity": grown * self.sparsity * a.sum(),
-            "acyclicity": grown * (3.0 * h + 0.5 * h**2),
+            "acyclicity": cycles * (3.0 * h + 0.5 * h**2),
         }
 
 
@@ -85,9 +96,12 @@ class LearnedGraph(BaseEstimator):  # type: ignore[misc]
     """A DAG on labels, learned as a weighted adjacency under a penalty on cycles.
 
     For the argument ``graph`` of an image model when no graph is known, as CausalVAE has it. Directions
-    come from curvature and from noise that does not fit the other way; where all is linear and
-    Gaussian, no method can tell them, and these are arbitrary. A constraint-based search
-    (:class:`~causalrep.discovery.PC`) says which directions the data leave open; this does not.
+    come from curvature and from independences. Where all is linear and Gaussian, no method can tell the
+    direction of an edge outside a collider: what is returned is then one graph of the equivalence class,
+    and which one is arbitrary. That noises have equal variances would tell it, in the right units; labels
+    are standardised here, because their units are arbitrary. A constraint-based search
+    (:class:`~causalrep.discovery.PC`) says which directions the data leave open; this does not. The search
+    is not convex: with several paths between two nodes, edges too many or turned round are common.
 
     Parameters
     ----------
@@ -107,7 +121,8 @@ class LearnedGraph(BaseEstimator):  # type: ignore[misc]
     graph_ : DAG
         The graph.
     adjacency_ : ndarray of shape (n_nodes, n_nodes)
-        The weights before the threshold, ``[i, j]`` that of i -> j.
+        The weights before the threshold, ``[i, j]`` that of i -> j: the root mean square slope of j along i,
+        in standard deviations of j per standard deviation of i.
 
     Examples
     --------
@@ -169,7 +184,7 @@ class LearnedGraph(BaseEstimator):  # type: ignore[misc]
         )  # fmt: skip
         Trainer(device="cpu", seed=seed).run([stage], {"labels": standard})
         with torch.no_grad():
-            self.adjacency_ = module.adjacency().double().numpy()
+            self.adjacency_ = module.predict(standard)[1].double().numpy()
         self.graph_ = _acyclic(self.adjacency_, tuple(columns), self.threshold)
         return self
 

@@ -276,6 +276,31 @@ def test_the_weakest_edge_of_a_cycle_is_dropped() -> None:
     assert graph.to_string() == "a -> b; b -> c"
 
 
+@pytest.mark.parametrize(
+    ("equations", "true"),
+    [
+        ("a = N(0, 1); b = 0.8*a + 0.6*N(0, 1); c = 0.8*b + 0.6*N(0, 1)", "a -> b; b -> c"),
+        ("b = N(0, 1); a = 0.8*b + 0.6*N(0, 1); c = 0.8*b + 0.6*N(0, 1)", "b -> a; b -> c"),
+        ("a = N(0, 1); b = N(0, 1); c = 0.7*a + 0.7*b + 0.4*N(0, 1)", "a -> c; b -> c"),
+        ("a = N(0, 1); b = N(0, 1); c = N(0, 1)", "a; b; c"),
+    ],
+)
+def test_linear_labels_give_a_graph_of_the_true_class(equations: str, true: str) -> None:
+    # Linear and Gaussian, so that nothing but the equivalence class can be found.
+    rows = SCM.from_equations(equations).sample(1500, random_state=0)
+    found = LearnedGraph(random_state=0).fit(rows).graph_
+    assert found.to_cpdag() == DAG.from_string(true).to_cpdag()
+
+
+def test_weights_are_slopes_whatever_the_units() -> None:
+    rows = SCM.from_equations("a = N(0, 1); b = 0.8*a + 0.6*N(0, 1)").sample(1500, random_state=0)
+    scaled = rows.assign(b=1e3 * rows["b"])
+    one, other = (LearnedGraph(max_steps=300, random_state=0).fit(frame) for frame in (rows, scaled))
+    np.testing.assert_allclose(one.adjacency_, other.adjacency_, atol=1e-3)
+    # The standardised coefficient, 0.8, up to its sampling error and the pull of sparsity.
+    assert one.adjacency_.max() == pytest.approx(0.8, abs=0.05)
+
+
 @pytest.mark.slow
 def test_curved_mechanisms_are_found_with_their_directions() -> None:
     equations = "a = N(0, 1); b = sin(2*a) + 0.3*N(0, 1); c = b**2 + 0.3*N(0, 1)"
