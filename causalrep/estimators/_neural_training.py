@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalrep.utils import keyed_seed, keyed_torch_generator, progress_bar, torch_rng
+from causalrep.utils import keyed_torch_generator, progress_bar
 
 if TYPE_CHECKING:
     import torch
@@ -57,7 +57,8 @@ def train(
 ) -> int:
     """Fit a module in place to the rows; it ends with its best weights, and the number of passes is returned.
 
-    `loss` is of a module and the numbers of some rows. The rows kept aside have equal shares of `strata`.
+    `loss` is of a module and the numbers of some rows, and brings its own generator where it draws. The rows
+    kept aside have equal shares of `strata`.
     """
     import torch
 
@@ -68,10 +69,7 @@ def train(
         module.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
     )
     lowest, best, n_passes, since = np.inf, copy.deepcopy(module.state_dict()), 0, 0
-    with (
-        torch_rng(keyed_seed(seed, "layers")),
-        progress_bar(options.max_epochs, description="fit", enabled=options.progress, unit="pass") as bar,
-    ):
+    with progress_bar(options.max_epochs, description="fit", enabled=options.progress, unit="pass") as bar:
         while n_passes < options.max_epochs and since < options.patience:
             module.train()
             for batch in fit[torch.randperm(len(fit), generator=draws)].split(options.batch_size):

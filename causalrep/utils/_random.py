@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
@@ -23,6 +24,8 @@ __all__ = [
 ]
 
 RandomState: TypeAlias = int | np.random.Generator | np.random.RandomState | None
+
+_GLOBAL_STATE = threading.RLock()
 
 
 def as_generator(random_state: RandomState) -> np.random.Generator:
@@ -92,10 +95,11 @@ def keyed_torch_generator(seed: int, *keys: object, device: str | torch.device =
 def torch_rng(seed: int) -> Iterator[None]:
     """Seed Torch inside the block and restore its global state afterwards.
 
-    For code that takes no generator: parameter initialisation, ``torch.distributions``, Pyro.
+    For code that takes no generator: parameter initialisation, ``torch.distributions``, Pyro. Threads wait
+    for each other here, as they have that state in common.
     """
     import torch
 
-    with torch.random.fork_rng():
+    with _GLOBAL_STATE, torch.random.fork_rng():
         torch.manual_seed(seed)
         yield

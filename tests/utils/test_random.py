@@ -1,6 +1,9 @@
 """Chance is explicit: same seed and key, same draws; global state untouched."""
 
 import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -114,6 +117,27 @@ def test_torch_rng_seeds_inside_and_restores_outside():
     assert torch.equal(before, torch.random.get_rng_state())
     with torch_rng(11):
         assert torch.equal(first, torch.rand(3))
+
+
+def test_threads_do_not_draw_from_each_other():
+    import torch
+
+    met = threading.Barrier(4)
+
+    def draw(seed):
+        met.wait()
+        with torch_rng(seed):
+            parts = []
+            for _ in range(5):
+                parts.append(torch.rand(3))
+                time.sleep(0.002)  # lets another thread in, were it allowed
+        return torch.cat(parts).tolist()
+
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(draw, range(4)))
+    for seed, found in enumerate(together):
+        with torch_rng(seed):
+            assert found == torch.rand(5, 3).ravel().tolist()
 
 
 def test_torch_rng_restores_after_an_error():
