@@ -92,7 +92,10 @@ class ContinuousTest(CITest):
         if S:
             given = np.sort(np.stack([self._place[to_numpy(s)] for s in S], axis=1), axis=1)
         # In sorted rows with S first, equal questions are one, and those with the same S stand together.
-        asked, back = np.unique(np.concatenate([given, ends], axis=1), axis=0, return_inverse=True)
+        asked = np.concatenate([given, ends], axis=1)
+        back = np.zeros(1, dtype=np.intp)
+        if len(asked) != 1:
+            asked, back = np.unique(asked, axis=0, return_inverse=True)
         answers: list[Answer] = []
         for key, group in groupby(asked.tolist(), key=lambda question: tuple(question[:-2])):
             answers += self._given(key, [(question[-2], question[-1]) for question in group])

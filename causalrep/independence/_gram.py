@@ -2,7 +2,8 @@
 
 The Gram matrix of a smooth kernel in few dimensions has a small numerical rank, often some tens for
 thousands of rows. Pivoted incomplete Cholesky finds the factor column by column, stopping where what is
-left of the trace no longer matters: O(n m^2) for rank m, where K alone would take O(n^2).
+left of the trace no longer matters: O(n m^2) for rank m, where K alone would take O(n^2). The kernel of one
+column needs no search for pivots: equally spaced points on the line serve as well.
 
 References
 ----------
@@ -19,6 +20,7 @@ from array_api_compat import device as device_of
 from numpy.typing import NDArray
 
 from causalrep.independence._arrays import Array, index_array, kth_smallest, namespace_of
+from causalrep.independence._ridge import squared_norm
 
 __all__ = [
     "centred",
@@ -31,8 +33,10 @@ __all__ = [
 ]
 
 _COMPRESSED = 1e-5
-_MOST_POINTS = 200
+_MOST_POINTS = 100
 _BLOCK = 64
+_SPACINGS = (0.45, 0.36)  # in bandwidths; the products of all knots keep far from overflow
+_MOST_KNOTS = 64
 
 
 def gaussian_factor(U: Array, max_rank: int, share: float = 1e-6) -> tuple[Array, bool]:
@@ -55,6 +59,11 @@ def gaussian_factor(U: Array, max_rank: int, share: float = 1e-6) -> tuple[Array
     """
     xp, where = namespace_of(U), device_of(U)
     n, most = U.shape[0], min(max_rank, U.shape[0])
+    if U.shape[1] == 1:
+        for spacing in _SPACINGS:
+            found = _factor_on_a_grid(U[:, 0], spacing, min(most, _MOST_KNOTS))
+            if found is not None and n - squared_norm(found) <= share * n:
+                return xp.matrix_transpose(found), True
     half = 0.5 * xp.sum(U * U, axis=1)
     left = xp.ones_like(half)
     # u'v - |v|^2 / 2 for all v is one product, and less |u|^2 / 2 the exponent.
@@ -79,6 +88,37 @@ def gaussian_factor(U: Array, max_rank: int, share: float = 1e-6) -> tuple[Array
         trace -= float(xp.matmul(column, column))
         complete = trace <= share * n
     return xp.matrix_transpose(rows[:m, :]), complete or m == n
+
+
+def _factor_on_a_grid(u: Array, spacing: float, most: int) -> Array | None:
+    """Return G' of shape (m, n) from the values of the kernel between the column and m points on a line.
+
+    The best approximation by functions at those points (Nystroem's). On equal steps the values of one point
+    are those of the one before, times the same number for a row each: two exponentials a row, where pivoting
+    takes m. None where more than `most` points span the column.
+    """
+    xp, where = namespace_of(u), device_of(u)
+    low, high = float(xp.min(u)), float(xp.max(u))
+    m = int((high - low) / spacing) + 2
+    if m > most:
+        return None
+    centre, reach = (low + high) / 2.0, spacing * (m - 1) / 2.0
+    v = u - centre
+    ratio, value = xp.exp(v * spacing), xp.exp(-v * (0.5 * v + reach))
+    rows = xp.empty((m, u.shape[0]), dtype=xp.float64, device=where)
+    for k in range(m):
+        rows[k, :] = value
+        value *= ratio
+    return xp.matmul(xp.asarray(_knot_weights(m, spacing), device=where), rows)
+
+
+@lru_cache(maxsize=256)
+def _knot_weights(m: int, spacing: float) -> NDArray[np.float64]:
+    """Return what makes of products of powers, of shape (m, n), a factor of the kernel, shape (m, m)."""
+    knots = spacing * (np.arange(m) - (m - 1) / 2.0)
+    between = np.exp(-0.5 * (knots[:, None] - knots) ** 2) + 1e-12 * np.eye(m)
+    weights: NDArray[np.float64] = np.linalg.inv(np.linalg.cholesky(between)) * np.exp(-0.5 * knots**2)
+    return weights
 
 
 def centred(G: Array) -> Array:
@@ -129,18 +169,16 @@ def compressed(G: Array) -> Array:
 
 
 def typical_distance(u: Array) -> float:
-    """Return the median distance between values, of at most 200 order statistics, evenly spaced.
+    """Return the median distance between values, of at most 100 order statistics, evenly spaced.
 
     Where most values are tied, it is the mean of the distances that are not zero.
     """
     xp = namespace_of(u)
     n = u.shape[0]
-    ordered = xp.sort(u)
     m = min(n, _MOST_POINTS)
-    where = xp.astype(xp.round(xp.linspace(0, n - 1, m, dtype=xp.float64, device=device_of(u))), xp.int64)
-    points = xp.take(ordered, where, axis=0)
-    low, high = (xp.take(points, index_array(end, u), axis=0) for end in _pairs(m))
-    distance = high - low
+    points = xp.take(xp.sort(u), index_array(_evenly(n, m), u), axis=0)
+    distance = xp.reshape(points[None, :] - points[:, None], (-1,))
+    distance = xp.take(distance, index_array(_above_diagonal(m), u), axis=0)
     median = float(kth_smallest(distance, distance.shape[0] // 2))
     if median > 0.0:
         return median
@@ -149,7 +187,12 @@ def typical_distance(u: Array) -> float:
 
 
 @lru_cache(maxsize=8)
-def _pairs(m: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the pairs i < j of m positions, each end in one piece of memory."""
-    low, high = (np.ascontiguousarray(end) for end in np.triu_indices(m, 1))
-    return low, high
+def _evenly(n: int, m: int) -> NDArray[np.intp]:
+    """Return m places among n, evenly spaced from the first to the last."""
+    return np.round(np.linspace(0, n - 1, m)).astype(np.intp)
+
+
+@lru_cache(maxsize=8)
+def _above_diagonal(m: int) -> NDArray[np.intp]:
+    """Return the positions of the pairs i < j in a matrix that is kept row after row."""
+    return np.flatnonzero(np.triu(np.ones((m, m), dtype=bool), 1))

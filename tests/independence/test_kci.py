@@ -11,6 +11,7 @@ from scipy.special import gammaincc
 from causalrep.discovery import PC
 from causalrep.graphs import DAG
 from causalrep.independence import HSIC, KCI, Flag, _kci
+from causalrep.independence._gram import gaussian_factor, typical_distance
 from causalrep.utils import DataError, UnknownNameError
 
 
@@ -266,3 +267,27 @@ def test_whole_gram_matrices_are_refused_for_many_rows_and_cut_ranks(monkeypatch
     monkeypatch.setattr(_kci, "_FACTOR_BYTES", 8 * 100 * 100 - 1)
     with pytest.raises(DataError, match="a Gram matrix of 100 rows takes"):
         KCI(gram="dense").fit(curved(100, 1, 0))
+
+
+@pytest.mark.parametrize("draw", ["normal", "standard_cauchy", "uniform", "exponential", "integers"])
+@pytest.mark.parametrize("share", [1e-6, 1e-9])
+def test_factors_of_one_column_hold_its_kernel(draw, share):
+    rng = np.random.default_rng(0)
+    u = rng.integers(3, size=400) * 1.0 if draw == "integers" else getattr(rng, draw)(size=400)
+    u = (u - u.mean()) / u.std()
+    u /= typical_distance(u)
+    G, complete = gaussian_factor(u[:, None], 400, share)
+    K = np.exp(-0.5 * (u[:, None] - u) ** 2)
+    assert complete
+    # What is left is positive semi-definite: no entry exceeds the root of the product of two on its diagonal.
+    assert np.trace(K - G @ G.T) <= share * 400
+    assert np.abs(K - G @ G.T).max() <= 400 * share
+    few, complete = gaussian_factor(u[:, None], 2, share)
+    assert (few.shape[1], complete) == (2, False)
+
+
+def test_the_typical_distance_is_the_median_of_all():
+    x = np.random.default_rng(0).normal(size=100)
+    expected = np.sort(np.abs(x[:, None] - x)[np.triu_indices(100, 1)])[100 * 99 // 4]
+    assert typical_distance(x) == expected
+    assert typical_distance(np.repeat([0.0, 3.0], [90, 10])) == 3.0
