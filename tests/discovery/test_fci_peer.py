@@ -97,11 +97,12 @@ def test_random_graphs_differ_by_known_faults_only():
 
 
 @pytest.mark.slow
-def test_two_thousand_random_graphs_differ_by_known_faults_only():
-    rng = np.random.default_rng(1)
-    found = [faults(*with_an_oracle(*random_case(rng))) for _ in range(2000)]
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_two_thousand_random_graphs_differ_by_known_faults_only(seed):
+    rng = np.random.default_rng(seed)
+    found = [faults(*with_an_oracle(*random_case(rng))) for _ in range(500)]
     assert set().union(*found) <= {CHORDS, EXTRA, MISSING}
-    assert sum(map(bool, found)) < 100  # 58 of 2,500 when this was written
+    assert sum(map(bool, found)) < 30  # 58 of 2,500 when this was written
 
 
 # --- samples ----------------------------------------------------------------------------------------
