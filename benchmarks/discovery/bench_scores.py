@@ -6,21 +6,29 @@ true equivalence class, and the score, ours and theirs by the same function.
 
 ``lingam``: the same with uniform noise, not standardised; beside causal-learn's DirectLiNGAM. Quality is the
 Hamming distance to the true DAG, and whether the orders are the same.
+
+``notears``: as for ``ges``, not standardised; beside NOTEARS of gCastle, where ``--peers`` names the folder
+of its installation. Quality is the objective, ours and theirs by the same function, and the Hamming distance
+to the true DAG.
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
 import statistics
+import sys
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from bench_pc import DEGREE, N_ROWS, simulate
 
-from causalrep.discovery import GES, DirectLiNGAM
+from causalrep.discovery import GES, NOTEARS, DirectLiNGAM
+from causalrep.discovery._acyclic_optimum import squared_loss
 from causalrep.graphs import DAG, PDAG
 from causalrep.metrics import shd, skeleton_scores
 
@@ -83,9 +91,42 @@ def one_lingam(d: int, seed: int) -> Row:
     }
 
 
+def simulate_gaussian(d: int, seed: int) -> tuple[DAG, np.ndarray]:
+    """Return a random DAG on 0, ..., d - 1 and data from a linear model on it with noise of variance one."""
+    rng = np.random.default_rng([d, seed])
+    edges = np.triu(rng.random((d, d)) < DEGREE / (d - 1), 1)
+    weights = edges * rng.uniform(0.5, 1.5, (d, d)) * rng.choice([-1, 1], (d, d))
+    X = np.zeros((N_ROWS, d))
+    for k in range(d):
+        X[:, k] = X @ weights[:, k] + rng.normal(size=N_ROWS)
+    order = rng.permutation(d)
+    return DAG.from_adjacency(edges[np.ix_(order, order)].astype(int), list(range(d))), X[:, order]
+
+
+def one_notears(d: int, seed: int) -> Row:
+    from castle.algorithms.gradient.notears.linear import Notears
+
+    dag, X = simulate_gaussian(d, seed)
+    ours, seconds = timed(lambda: NOTEARS(standardize="never").fit(X))
+    theirs = Notears()
+    _, peer_seconds = timed(lambda: theirs.learn(X))
+    W = np.asarray(theirs.weight_causal_matrix)
+    objective = squared_loss(np.cov(X.T, bias=True), W)[0] + 0.1 * np.abs(W).sum()
+    wrong = (dag.to_adjacency() != 0) != (np.abs(W) > 0.3)
+    return {
+        "ours": seconds,
+        "peer": peer_seconds,
+        "ours objective": ours.objective_,
+        "peer objective": float(objective),
+        "ours SHD": shd(dag, ours.graph_),
+        "peer SHD": int(np.triu(wrong | wrong.T).sum()),
+    }
+
+
 PARTS: dict[str, tuple[Callable[[int, int], Row], list[int]]] = {
     "ges": (one_ges, [20, 50]),
     "lingam": (one_lingam, [10, 20, 50]),
+    "notears": (one_notears, [10, 20, 50]),
 }
 
 
@@ -94,7 +135,11 @@ def main() -> None:
     parser.add_argument("part", choices=PARTS)
     parser.add_argument("--sizes", type=int, nargs="+")
     parser.add_argument("--repetitions", type=int, default=10)
+    parser.add_argument("--peers", type=Path, help="site-packages of an environment with gCastle and dagma")
     arguments = parser.parse_args()
+    if arguments.peers:
+        sys.path.append(str(arguments.peers))  # after our own, whose versions win
+    logging.disable(logging.INFO)
     run, sizes = PARTS[arguments.part]
     run(5, 0)  # first calls load libraries
     for d in arguments.sizes or sizes:

@@ -11,14 +11,17 @@ from causalrep.discovery._gaussian_score import GaussianBIC
 from causalrep.discovery._ges import GES
 from causalrep.discovery._knowledge import Knowledge
 from causalrep.discovery._local_score import LocalScore
+from causalrep.discovery._notears import NOTEARS
 from causalrep.discovery._pc import PC
 from causalrep.discovery._pcmci_plus import PCMCIPlus, TimeLink
 from causalrep.discovery._rfci import RFCI
 from causalrep.discovery._separating_sets import SeparatingSets
+from causalrep.discovery._weighted_search import SortabilityWarning
 
 __all__ = [
     "FCI",
     "GES",
+    "NOTEARS",
     "PC",
     "RFCI",
     "BDeu",
@@ -33,5 +36,6 @@ __all__ = [
     "LocalScore",
     "PCMCIPlus",
     "SeparatingSets",
+    "SortabilityWarning",
     "TimeLink",
 ]

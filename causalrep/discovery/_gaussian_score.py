@@ -20,7 +20,7 @@ from causalrep.independence._correlation import (
 from causalrep.independence._partial_correlation import SMALLEST_PIVOT
 from causalrep.utils import DataError
 
-__all__ = ["GaussianBIC"]
+__all__ = ["GaussianBIC", "covariance_of"]
 
 Matrix = NDArray[np.float64]
 
@@ -96,20 +96,8 @@ class GaussianBIC(LocalScore):
         GaussianBIC
             The score itself.
         """
-        matrix, names = named_matrix(X)
-        n, d = matrix.shape
-        if d == 0:
-            raise DataError(f"`X` has 0 feature(s) (shape=({n}, 0)) while a minimum of 1 is required.")
-        if n < 4:
-            raise DataError(f"the Gaussian BIC needs at least 4 rows, got n_samples = {n}")
-        order = canonical_order(names)
-        values = np.asarray(to_numpy(matrix))[:, order]
-        ordered = [names[k] for k in order]
-        R = np.asarray(correlation_matrix(values, ordered))
-        warn_if_collinear(R, ordered, n)
-        values = values.astype(np.float64)
-        scale = np.abs(values).max(axis=0)  # squares then neither overflow nor vanish
-        return self._keep(R, np.log((values / scale).var(axis=0)) + 2.0 * np.log(scale), n, names)
+        R, log_variance, n, names = _moments(X)
+        return self._keep(R, log_variance, n, names)
 
     @classmethod
     def from_covariance(
@@ -219,3 +207,29 @@ class GaussianBIC(LocalScore):
         kept = values > SMALLEST_PIVOT * len(given)
         explained: Matrix = (vectors[:, kept] / np.sqrt(values[kept])).T @ cross
         return explained
+
+
+def covariance_of(X: Any) -> tuple[Matrix, tuple[Hashable, ...]]:
+    """Return the covariances of the columns, with divisor n, in the order of the columns, and their names."""
+    R, log_variance, _, names = _moments(X)
+    deviation = np.exp(0.5 * log_variance)
+    back = np.argsort(canonical_order(names))
+    return (R * deviation[:, None] * deviation)[np.ix_(back, back)], names
+
+
+def _moments(X: Any) -> tuple[Matrix, Matrix, int, tuple[Hashable, ...]]:
+    """Return correlations and log variances in canonical order, the number of rows, and the names."""
+    matrix, names = named_matrix(X)
+    n, d = matrix.shape
+    if d == 0:
+        raise DataError(f"`X` has 0 feature(s) (shape=({n}, 0)) while a minimum of 1 is required.")
+    if n < 4:
+        raise DataError(f"a linear model needs at least 4 rows, got n_samples = {n}")
+    order = canonical_order(names)
+    values = np.asarray(to_numpy(matrix))[:, order]
+    ordered = [names[k] for k in order]
+    R = np.asarray(correlation_matrix(values, ordered))
+    warn_if_collinear(R, ordered, n)
+    values = values.astype(np.float64)
+    scale = np.abs(values).max(axis=0)  # squares then neither overflow nor vanish
+    return R, np.log((values / scale).var(axis=0)) + 2.0 * np.log(scale), n, names

@@ -23,6 +23,7 @@ from causalrep.metrics._graphs import (
 from causalrep.metrics._image_errors import ImageErrors, image_errors
 from causalrep.metrics._leak import label_leak
 from causalrep.metrics._oracle import LabelOracle
+from causalrep.metrics._sortability import r2_sortability, varsortability
 
 __all__ = [
     "CounterfactualExample",
@@ -50,9 +51,11 @@ __all__ = [
     "mcc",
     "mean_estimate",
     "order_divergence",
+    "r2_sortability",
     "ratio_estimate",
     "separation_distance",
     "shd",
     "sid",
     "skeleton_scores",
+    "varsortability",
 ]
