@@ -54,7 +54,6 @@ def varsortability(graph: DAG, X: Any) -> float:
     --------
     >>> import numpy as np
     >>> from causalrep.graphs import DAG
-    from causalrep.graphs._sortability import path_sortability
     >>> from causalrep.metrics import varsortability
     >>> rng = np.random.default_rng(0)
     >>> x = rng.normal(size=1000)
@@ -97,7 +96,6 @@ def r2_sortability(graph: DAG, X: Any) -> float:
     --------
     >>> import numpy as np
     >>> from causalrep.graphs import DAG
-    from causalrep.graphs._sortability import path_sortability
     >>> from causalrep.metrics import r2_sortability
     >>> rng = np.random.default_rng(0)
     >>> x, y = rng.normal(size=(2, 1000))
