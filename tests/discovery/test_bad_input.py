@@ -9,6 +9,7 @@ from sklearn.exceptions import NotFittedError
 from causalrep.discovery import FCI, PC, RFCI, Knowledge
 from causalrep.graphs import CPDAG, DAG
 from causalrep.independence import CITestWarning, FisherZ, Oracle
+from causalrep.independence._registry import TESTS
 from causalrep.utils import CycleError, DataError, DeviceError, GraphError, UnknownNameError
 
 
@@ -167,6 +168,22 @@ def test_more_columns_than_rows_and_sums_of_columns_give_a_graph(search):
     assert np.isfinite(summed.pvalues_[~np.eye(4, dtype=bool)]).all()
     edges = {frozenset((u, v)) for u in summed.graph_.nodes for v in summed.graph_.adjacent(u)}
     assert edges >= {frozenset("ad"), frozenset("bd")}
+
+
+@pytest.mark.filterwarnings("ignore::causalrep.independence.CITestWarning")
+@pytest.mark.parametrize("name", sorted(TESTS))
+def test_no_test_breaks_a_search_on_copies_and_columns_that_others_determine(name):
+    rng = np.random.default_rng(0)
+    if name in ("chisquare", "gsquare"):
+        a, c = rng.integers(3, size=120), rng.integers(2, size=120)
+        data = {"a": a, "b": (a + rng.integers(2, size=120)) % 3, "c": c, "d": 2 - a, "e": (a > 0) | (c > 0)}
+    else:
+        data = frame(120).assign(d=lambda t: 2 * t["a"] - 1, e=lambda t: t["a"] + t["b"])
+    found = PC(name, max_cond=1).fit(data)
+    assert "d" in found.graph_.adjacent("a")
+    assert np.isfinite(found.pvalues_[~np.eye(5, dtype=bool)]).all()
+    if name not in ("cmiknn", "rcit"):  # which answer also where all variance is explained
+        assert found.n_untestable_ > 0
 
 
 @pytest.mark.parametrize("search", SEARCHES)
