@@ -22,6 +22,7 @@ from causalrep.estimators._kernel_proximal import KernelProximal
 from causalrep.estimators._longitudinal import LongitudinalGComputation
 from causalrep.estimators._ltmle import LTMLE
 from causalrep.estimators._matching import Matching
+from causalrep.estimators._matrix_completion import MatrixCompletion
 from causalrep.estimators._mediation import Mediation
 from causalrep.estimators._metalearners import DRLearner, RLearner, SLearner, TLearner, ULearner, XLearner
 from causalrep.estimators._msm import MarginalStructuralModel
@@ -79,6 +80,7 @@ __all__ = [
     "LongitudinalGComputation",
     "MarginalStructuralModel",
     "Matching",
+    "MatrixCompletion",
     "Mediation",
     "Overlap",
     "OverlapWarning",

@@ -146,7 +146,7 @@ def plot_synthetic_control(estimator: _Synthetic, *, ax: Axes | None = None) -> 
 
     Parameters
     ----------
-    estimator : SyntheticControl or SyntheticDiD
+    estimator : SyntheticControl, SyntheticDiD or MatrixCompletion
         A fitted one.
     ax : matplotlib Axes, default=None
         Where to draw; by default a new figure.
