@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from causalrep.representation._causal_diffae import CausalDiffAE
-from causalrep.representation._guidance import Guidance, GuidanceLike, Terms
+from causalrep.representation._guidance import GuidanceLike, Terms
 from causalrep.representation._images import ImageShape
 from causalrep.representation._mechanisms import DecoderMechanism
 from causalrep.representation._model import CounterfactualImageModel
@@ -65,6 +65,8 @@ class RegressionDecoder(CounterfactualImageModel):
     (4, 3, 16, 16)
     """
 
+    is_guided = False
+
     def __init__(
         self,
         graph: Any = None,
@@ -102,11 +104,6 @@ class RegressionDecoder(CounterfactualImageModel):
 
     def _process(self, recipe: Recipe) -> Process | None:  # noqa: ARG002
         return None
-
-    @staticmethod
-    def _check_guidance(guidance: Guidance, recipe: Recipe) -> None:  # noqa: ARG004
-        if not guidance.is_plain:
-            raise ValueError(f"a RegressionDecoder has no guidance, got `guidance` of {guidance.affected:g}")
 
     def _image_mechanism(self, terms: Terms) -> Mechanism:  # noqa: ARG002
         return DecoderMechanism(

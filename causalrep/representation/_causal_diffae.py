@@ -226,10 +226,6 @@ class CausalDiffAE(CounterfactualImageModel):
         """Return the settings of the preset, before any is overridden."""
         return make_recipe(self.preset, size=shape.size, n_nodes=n_nodes, overrides={})
 
-    @property
-    def _default_guidance(self) -> GuidanceLike:
-        return self.guidance
-
     def _image_mechanism(self, terms: Terms) -> Mechanism:
         recipe = self.recipe_
         return ImageDiffusionMechanism(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from causalrep.representation._composed import ComposedModel
-from causalrep.representation._guidance import Guidance, Terms
+from causalrep.representation._guidance import Terms
 from causalrep.representation._images import ImageShape
 from causalrep.representation._mechanisms import DecoderMechanism
 from causalrep.representation._recipes import Recipe, check_preset, overridden, small_network
@@ -21,13 +21,10 @@ __all__ = ["DeepSCM", "VariationalModel"]
 class VariationalModel(ComposedModel):
     """Base of the models that draw the image in one pass and keep its residual."""
 
+    is_guided = False
+
     def _process(self, recipe: Recipe) -> Process | None:  # noqa: ARG002
         return None
-
-    @staticmethod
-    def _check_guidance(guidance: Guidance, recipe: Recipe) -> None:  # noqa: ARG004
-        if not guidance.is_plain:
-            raise ValueError(f"this model has no guidance, got `guidance` of {guidance.affected:g}")
 
     def _image_mechanism(self, terms: Terms) -> Mechanism:  # noqa: ARG002
         return DecoderMechanism(self.network_, self.graph_.nodes, self.observed_codes_, carry_over=True)

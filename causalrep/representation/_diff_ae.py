@@ -14,7 +14,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from causalrep.graphs import DAG
 from causalrep.representation._composed import ComposedModel
-from causalrep.representation._guidance import Guidance, Terms
+from causalrep.representation._guidance import Terms
 from causalrep.representation._images import ImageShape
 from causalrep.representation._mechanisms import ImageDiffusionMechanism
 from causalrep.representation._model import topology_of
@@ -196,6 +196,8 @@ class DiffAE(ComposedModel):
     True
     """
 
+    is_guided = False
+
     def __init__(
         self,
         graph: Any = None,
@@ -269,11 +271,6 @@ class DiffAE(ComposedModel):
         wanted = network.standardise_labels(torch.from_numpy(np.nan_to_num(labels)).to(device))
         network.read_labels(_codes(network, images).to(device), wanted, known)
         return log
-
-    @staticmethod
-    def _check_guidance(guidance: Guidance, recipe: Recipe) -> None:  # noqa: ARG004
-        if not guidance.is_plain:
-            raise ValueError(f"a DiffAE has no guidance, got `guidance` of {guidance.affected:g}")
 
     def _image_mechanism(self, terms: Terms) -> Mechanism:
         return SemanticEditMechanism(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from causalrep.graphs import DAG
 from causalrep.representation._composed import ComposedModel
-from causalrep.representation._guidance import Guidance, GuidanceLike, Terms
+from causalrep.representation._guidance import Guidance, Terms
 from causalrep.representation._images import ImageShape
 from causalrep.representation._mechanisms import ImageDiffusionMechanism
 from causalrep.representation._model import topology_of
@@ -216,10 +216,6 @@ class DiffSCM(ComposedModel):
         self.guidance = guidance
         self.condition_dropout = condition_dropout
         self.solver_steps = solver_steps
-
-    @property
-    def _default_guidance(self) -> GuidanceLike:
-        return self.guidance
 
     def _make_recipe(self, shape: ImageShape, n_nodes: int) -> Recipe:  # noqa: ARG002
         check_preset(self.preset)

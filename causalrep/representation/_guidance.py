@@ -82,6 +82,21 @@ class Guidance:
         """Whether this is the model itself, for every intervention."""
         return self.affected == 1.0 and (self.invariant == 1.0 or not self.decoupled)
 
+    def check_trained(self, *, slot_dropout: float, condition_dropout: float) -> None:
+        """Raise where what is compared was never trained."""
+        if self.is_plain:
+            return
+        if self.decoupled and slot_dropout == 0.0:
+            raise ValueError(
+                "decoupled `guidance` compares predictions from some of the labels, which are only trained "
+                "with `slot_dropout` > 0; fit with slot_dropout=0.1, for example"
+            )
+        if not self.decoupled and condition_dropout == 0.0:
+            raise ValueError(
+                f"`guidance` of {self.affected:g} compares with the unconditional model, which is only "
+                "trained with `condition_dropout` > 0; fit with condition_dropout=0.1, for example"
+            )
+
     def terms(self, n_nodes: int, affected: Collection[int]) -> Terms:
         """Return the predictions to be made, with their weights, for the indices of affected slots."""
         every, none = (True,) * n_nodes, (False,) * n_nodes

@@ -57,6 +57,7 @@ class CounterfactualImageModel(QuestionsMixin, SavingMixin, HubMixin, BaseEstima
         The course of the training.
     """
 
+    guidance: GuidanceLike = 1.0
     graph: Any
     image_size: int | None
     device: str
@@ -97,10 +98,6 @@ class CounterfactualImageModel(QuestionsMixin, SavingMixin, HubMixin, BaseEstima
     ) -> TrainingLog:
         """Train the networks in place."""
         return train(network, recipe, images, labels, process=self._process(recipe), **options)
-
-    @property
-    def _default_guidance(self) -> GuidanceLike:
-        return 1.0
 
     # -- fitting -------------------------------------------------------------------------------
 

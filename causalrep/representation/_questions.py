@@ -6,14 +6,14 @@ from abc import abstractmethod
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from causalrep.representation._answers import Abducted, CounterfactualResult, Draws, chunks
+from causalrep.representation._answers import Abducted, CounterfactualResult, Draws, as_it_is, chunks
 from causalrep.representation._execution import rows_at_once
 from causalrep.representation._guidance import Guidance, GuidanceLike, Terms
 from causalrep.representation._images import as_images, like_input
@@ -42,15 +42,16 @@ __all__ = ["QuestionsMixin"]
 class QuestionsMixin:
     """What is asked of a fitted image model."""
 
+    #: Whether predictions can be guided at all.
+    is_guided: ClassVar[bool] = True
+
     if TYPE_CHECKING:  # what it finds in the model
         graph_: DAG
         shape_: ImageShape
         recipe_: Recipe
         network_: ImageNetwork
         observed_error_: Tensor
-
-        @property
-        def _default_guidance(self) -> GuidanceLike: ...
+        guidance: GuidanceLike
 
         @abstractmethod
         def _image_mechanism(self, terms: Terms) -> Mechanism: ...
@@ -366,7 +367,7 @@ class QuestionsMixin:
             parents = {node: slots[:, i] for i, node in enumerate(nodes)}
             noise = self._drawn_image_noise(image, parents, x, normal, keyed_seed(seed, "image", number))
         every: dict[Hashable, Any] = {node: exogenous[:, i] for i, node in enumerate(nodes)}
-        return Abducted(slots, {**every, "image": noise}, x, _keep)
+        return Abducted(slots, {**every, "image": noise}, x, as_it_is)
 
     def _drawn_image_noise(
         self, image: Any, parents: Mapping[Hashable, Tensor], x: Tensor, normal: Any, seed: int
@@ -427,7 +428,11 @@ class QuestionsMixin:
             abducted = self._advanced(abducted, step)
         slots = self._moved_slots(abducted, last)
         affected = {*last.affected(self.graph_), *abducted.changed}
-        weights = Guidance.read(self._default_guidance if guidance is None else guidance)
+        weights = Guidance.read(self.guidance if guidance is None else guidance)
+        if not (self.is_guided or weights.is_plain):
+            raise ValueError(
+                f"a {type(self).__name__} has no guidance, got `guidance` of {weights.affected:g}"
+            )
         self._check_guidance(weights, self.recipe_)
         terms = self._guidance_terms(weights, [i for i, node in enumerate(nodes) if node in affected])
         mechanism = self._image_mechanism(terms)
@@ -445,18 +450,7 @@ class QuestionsMixin:
     @staticmethod
     def _check_guidance(guidance: Guidance, recipe: Recipe) -> None:
         """Raise where the model was not trained to be guided so."""
-        if guidance.is_plain:
-            return
-        if guidance.decoupled and recipe.slot_dropout == 0.0:
-            raise ValueError(
-                "decoupled `guidance` compares predictions from some of the labels, which are only trained "
-                "with `slot_dropout` > 0; fit with slot_dropout=0.1, for example"
-            )
-        if not guidance.decoupled and recipe.condition_dropout == 0.0:
-            raise ValueError(
-                f"`guidance` of {guidance.affected:g} compares with the unconditional model, which is only "
-                "trained with `condition_dropout` > 0; fit with condition_dropout=0.1, for example"
-            )
+        guidance.check_trained(slot_dropout=recipe.slot_dropout, condition_dropout=recipe.condition_dropout)
 
     # -- between labels and slots --------------------------------------------------------------
 
@@ -504,7 +498,3 @@ class QuestionsMixin:
         labels = self.network_.labels_of(slots).cpu().numpy()
         frame: pd.DataFrame = frame_like({node: labels[:, i] for i, node in enumerate(self.graph_.nodes)})
         return frame
-
-
-def _keep(result: Tensor) -> Tensor:
-    return result

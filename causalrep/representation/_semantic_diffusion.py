@@ -249,10 +249,6 @@ class SemanticDiffusion(ComposedModel):
         self.token_iterations = token_iterations
         self.solver_steps = solver_steps
 
-    @property
-    def _default_guidance(self) -> GuidanceLike:
-        return self.guidance
-
     def _make_recipe(self, shape: ImageShape, n_nodes: int) -> Recipe:  # noqa: ARG002
         check_preset(self.preset)
         if self.abduction not in _KINDS:

@@ -78,7 +78,7 @@ def test_setting_what_is_so_is_the_null_intervention(variant: str) -> None:
     model, images = fitted(variant), rows()["image"][:3]
     state = model.abduct(images)
     value = model.predict(images)["light"].to_numpy()
-    guidance = {} if model._default_guidance == 1.0 else {"guidance": 1.0}
+    guidance = {} if model.guidance == 1.0 else {"guidance": 1.0}
     if isinstance(model, DiffSCM):
         guidance = {"guidance": 0.0}  # it encodes unconditionally: that is its null
     null = model.predict_images(state, **guidance)
