@@ -117,25 +117,26 @@ def _devices(results: Sequence[Result]) -> str:
 
 def _headline(plan: BenchmarkPlan, pooled: Mapping[tuple[str, str], CounterfactualReport]) -> str:
     """Return the table of errors; bold is the lowest of a world and what its interval reaches."""
+    models = [model.name for model in plan.models if any(model.name == name for _, name in pooled)]
     lines = []
     for world in plan.worlds:
         scores = {
-            model.name: _found(pooled[world.name, model.name], model.name, _HEADLINE)
-            for model in plan.models
-            if (world.name, model.name) in pooled
+            name: _found(pooled[world.name, name], name, _HEADLINE)
+            for name in models
+            if (world.name, name) in pooled
         }
         if not scores:
             continue
         known = {name: score for name, score in scores.items() if score is not None}
         best = min(known.values(), key=lambda score: score.estimate, default=None)
         cells = [world.name]
-        for model in plan.models:
-            score = known.get(model.name)
+        for name in models:
+            score = known.get(name)
             text = "" if score is None else _cell(score, _HEADLINE.digits)
             cells.append(f"**{text}**" if score and best and score.low <= best.high else text)
         copy = _found(pooled[world.name, next(iter(scores))], _COPY, _HEADLINE)
         lines.append([*cells, "" if copy is None else _cell(copy, _HEADLINE.digits)])
-    return _table(["world", *(model.name for model in plan.models), _COPY], lines)
+    return _table(["world", *models, _COPY], lines)
 
 
 def _of_world(
@@ -191,8 +192,11 @@ def _csv(results: Sequence[Result]) -> str:
 
 
 def _pictures(plan: BenchmarkPlan, results: Sequence[Result]) -> tuple[list[Any], list[str]]:
-    """Return one intervention per world, with the answers of all models, for worlds that all have done."""
-    names = [model.name for model in plan.models]
+    """Return one intervention per world, for the models that the first world of the plan has done.
+
+    Worlds that do not have all of these yet are left out.
+    """
+    names: list[str] = []
     rows = []
     for k, world in enumerate(plan.worlds):
         reports = {
@@ -200,7 +204,8 @@ def _pictures(plan: BenchmarkPlan, results: Sequence[Result]) -> tuple[list[Any]
             for r in results
             if r.row.world.name == world.name and r.row.seed == plan.seeds[0] and r.report.examples
         }
-        if set(reports) != set(names):
+        names = names or [model.name for model in plan.models if model.name in reports]
+        if not names or not set(names) <= set(reports):
             continue
         first = reports[names[0]].examples
         chosen = k % len(reports[names[0]].nodes)  # another node in every row

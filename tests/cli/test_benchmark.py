@@ -124,7 +124,10 @@ def test_an_interrupted_benchmark_goes_on(config, monkeypatch, capsys):
     monkeypatch.setattr(_benchmark, "_score", interrupted)
     assert run(config) == 130
     runs = config.parent / "runs"
-    assert "1 of 2 trainings done" in (runs / "results.md").read_text()
+    text = (runs / "results.md").read_text()
+    assert "1 of 2 trainings done" in text
+    assert "| world | RegressionDecoder | copy the factual image |" in text  # no column for what is not done
+    assert (runs / "results.png").read_bytes().startswith(b"\x89PNG")
     trained = (runs / FOLDER / "carry-over" / "0" / "model" / "model.safetensors").stat().st_mtime_ns
     monkeypatch.setattr(_benchmark, "_score", score)
     assert run(config) == 0
