@@ -21,7 +21,7 @@ from causalrep.metrics._graphs import (
     skeleton_scores,
 )
 from causalrep.metrics._image_errors import ImageErrors, image_errors
-from causalrep.metrics._leak import label_leak
+from causalrep.metrics._leak import label_leak, slot_leak
 from causalrep.metrics._oracle import LabelOracle
 from causalrep.metrics._sortability import r2_sortability, varsortability
 
@@ -57,5 +57,6 @@ __all__ = [
     "shd",
     "sid",
     "skeleton_scores",
+    "slot_leak",
     "varsortability",
 ]

@@ -1,17 +1,18 @@
-"""How much of the labels a nuisance code gives away."""
+"""How much of the labels a nuisance code gives away, and a slot of the labels of other nodes."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from causalrep.graphs import DAG
 from causalrep.metrics._estimates import Estimate, explained_estimate
-from causalrep.utils import DataError, columns_of
+from causalrep.utils import DataError, UnknownNameError, columns_of
 
-__all__ = ["label_leak", "leak_estimates"]
+__all__ = ["label_leak", "leak_estimates", "slot_leak"]
 
 
 def label_leak(codes: ArrayLike, labels: Any) -> dict[Hashable, float]:
@@ -86,6 +87,100 @@ def leak_estimates(codes: ArrayLike, labels: Any) -> dict[Hashable, Estimate]:
             raise DataError(f"`labels` must vary, got a constant {name!r}")
         leaks[name] = press_estimate(terms[known], label[known])
     return leaks
+
+
+def slot_leak(
+    codes: ArrayLike, labels: Any, graph: DAG, *, slots: Sequence[Hashable]
+) -> dict[tuple[Hashable, Hashable], float]:
+    """Return what the slot of each node tells of the label of each other node that it should not know.
+
+    A slot may say its own label, and with it whatever that label says of others. Beyond that, and beyond
+    what a node's parents say of it, it should be silent: a slot that repeats the label of another node
+    carries the factual value of that node past an intervention on it.
+
+    Parameters
+    ----------
+    codes : array of shape (n_images, n_codes)
+        The slots of images, for example of ``model.transform``.
+    labels : data frame or mapping
+        The true labels of the same images, one column per node; rows with a NaN are left out.
+    graph : DAG
+        The graph on the labels.
+    slots : sequence of hashable of length n_codes
+        The node whose slot each column is; columns of no node, such as those of a nuisance code, are ignored.
+
+    Returns
+    -------
+    dict of (node, other) to float
+        The share of the variance of the other's label, left over by a quadratic function of its parents and
+        of the node's label, that the node's slot explains, out of sample. 1 is total, 0 (or a little below)
+        is right.
+
+    Raises
+    ------
+    DataError
+        For codes that are not finite or not a matrix, labels of another length, and for fewer than twice as
+        many complete rows as a quadratic function has coefficients.
+    UnknownNameError
+        If a node of the graph has no label.
+
+    Notes
+    -----
+    A partial R2 of two fits as in :func:`label_leak`: of the other's label on its parents and the node's
+    label, and on these and the slot, with squares and products.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from causalrep.graphs import DAG
+    >>> from causalrep.metrics import slot_leak
+    >>> a, b, noise = np.random.default_rng(0).normal(size=(3, 300))
+    >>> codes = np.column_stack([a + 0.3 * b + 0.1 * noise, b])
+    >>> leak = slot_leak(codes, {"a": a, "b": b}, DAG([("a", "b")]), slots=["a", "b"])
+    >>> leak["a", "b"] > 0.8, leak["b", "a"] < 0.05
+    (True, True)
+    """
+    code = np.asarray(codes, dtype=np.float64)
+    if code.ndim != 2 or code.shape[1] != len(slots) or not np.isfinite(code).all():
+        raise DataError(
+            f"`codes` must be a finite array of shape (n_images, {len(slots)}), as `slots` names its "
+            f"columns, got shape {code.shape}"
+        )
+    columns = {name: np.asarray(c, dtype=np.float64) for name, c in columns_of(labels, what="labels").items()}
+    for node in graph.nodes:
+        if node not in columns:
+            raise UnknownNameError(node, columns, what="`labels`")
+    told = np.column_stack([columns[node] for node in graph.nodes])
+    if len(told) != len(code):
+        raise DataError(f"`labels` must have one row per image, got {len(told)} for {len(code)} images")
+    known = np.isfinite(told).all(axis=1)
+    values = dict(zip(graph.nodes, told[known].T, strict=True))
+    of = {node: code[known][:, [name == node for name in slots]] for node in graph.nodes}
+    return {
+        (node, other): _partial(values, of[node], node, other, graph)
+        for node in graph.nodes
+        for other in graph.nodes
+        if node != other and of[node].shape[1]
+    }
+
+
+def _partial(
+    values: dict[Hashable, NDArray[np.float64]],
+    slot: NDArray[np.float64],
+    node: Hashable,
+    other: Hashable,
+    graph: DAG,
+) -> float:
+    """Return the partial R2 of a slot for the label of another node, out of sample."""
+    given = np.column_stack([values[name] for name in dict.fromkeys([*graph.parents(other), node])])
+    with_slot = _quadratic(np.column_stack([given, slot]))
+    if len(slot) < 2 * with_slot.shape[1]:
+        raise DataError(
+            f"`labels` must hold at least {2 * with_slot.shape[1]} complete rows to tell what the slot of "
+            f"{node!r} says of {other!r}, got {len(slot)}"
+        )
+    left = 1.0 - press_estimate(_quadratic(given), values[other]).value
+    return 1.0 - (1.0 - press_estimate(with_slot, values[other]).value) / max(left, 1e-12)
 
 
 def _quadratic(code: NDArray[np.float64]) -> NDArray[np.float64]:

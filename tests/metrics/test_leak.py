@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from causalrep.metrics import label_leak
-from causalrep.utils import DataError
+from causalrep.graphs import DAG
+from causalrep.metrics import label_leak, slot_leak
+from causalrep.utils import DataError, UnknownNameError
 
 
 def codes_of(n=300, d=3, seed=0):
@@ -68,3 +69,49 @@ def test_a_dead_code_does_no_harm():
 def test_bad_input_is_named(codes, label, message):
     with pytest.raises(DataError, match=message):
         label_leak(codes, {"y": label})
+
+
+CHAIN = DAG([("a", "b"), ("b", "c")])
+
+
+def chain(n=4000, seed=0):
+    a, e, f, u = np.random.default_rng(seed).normal(size=(4, n))
+    b = 0.8 * a + 0.6 * e
+    return {"a": a, "b": b, "c": 0.8 * b + 0.6 * f}, u
+
+
+def test_slots_that_say_their_own_label_do_not_leak():
+    labels, u = chain()
+    codes = np.column_stack([labels["a"], labels["b"] ** 2 + u, labels["b"], 2 * labels["c"] + 1, u])
+    leaks = slot_leak(codes, labels, CHAIN, slots=["a", "b", "b", "c", "nuisance"])
+    assert set(leaks) == {(i, j) for i in "abc" for j in "abc" if i != j}
+    # The noise of one partial R2 under no leak: some terms of 4000 rows, each 1 / 4000 and centred by PRESS.
+    assert max(map(abs, leaks.values())) < 0.01
+
+
+@pytest.mark.parametrize(("node", "other"), [("a", "c"), ("c", "a"), ("b", "a"), ("a", "b")])
+def test_a_slot_that_repeats_another_label_is_found(node, other):
+    labels, u = chain()
+    codes = np.column_stack(
+        [labels[name] + (name == node) * (0.5 * labels[other] + 0.5 * u) for name in "abc"]
+    )
+    leaks = slot_leak(codes, labels, CHAIN, slots=list("abc"))
+    # Given the node's label the slot is 0.5 y + 0.5 u: the share r / (r + 1) of the r that is left of y.
+    given = np.column_stack([labels[name] for name in dict.fromkeys([*CHAIN.parents(other), node])])
+    rest = labels[other] - given @ np.linalg.lstsq(given, labels[other], rcond=None)[0]
+    # The sd of R2 at n = 4000 is below 2 * .5 * sqrt(.5 / 4000) = 0.011: four of them.
+    assert leaks[node, other] == pytest.approx(rest.var() / (rest.var() + 1), abs=0.045)
+    assert all(abs(leak) < 0.01 for (i, _), leak in leaks.items() if i != node)
+
+
+def test_rows_and_columns_of_slots_are_checked():
+    labels, _ = chain(100)
+    codes = np.zeros((100, 2))
+    with pytest.raises(DataError, match=r"\(n_images, 3\)"):
+        slot_leak(codes, labels, CHAIN, slots=["a", "b", "c"])
+    with pytest.raises(DataError, match="one row per image"):
+        slot_leak(codes[:50], labels, CHAIN, slots=["a", "b"])
+    with pytest.raises(UnknownNameError, match="'c'"):
+        slot_leak(codes, {"a": labels["a"], "b": labels["b"]}, CHAIN, slots=["a", "b"])
+    with pytest.raises(DataError, match="at least 20 complete rows"):
+        slot_leak(codes[:15], {k: v[:15] for k, v in labels.items()}, CHAIN, slots=["a", "b"])
