@@ -11,6 +11,7 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from causalrep.estimators import (
     IPW,
     LIML,
+    DifferenceInDifferences,
     DoubleML,
     GComputation,
     GroupTimeDiD,
@@ -63,6 +64,26 @@ def test_returns_to_schooling_by_proximity_of_two_colleges():
     assert likely.ate().estimate == pytest.approx(0.164, abs=5e-4)
 
 
+PENSIONS = ["age", "inc", "educ", "fsize", "marr", "twoearn", "db", "pira", "hown"]
+
+
+def test_pension_plans_by_linear_models():
+    """The figures that come with the data: naive, adjusted (an instrument that is the treatment), 2SLS."""
+    path = DATA / "pension_401k" / "401k.parquet"
+    if not path.exists():
+        pytest.skip("needs ../shared/data/pension_401k")
+    data = pl.read_parquet(path)
+    y = data["net_tfa"].to_numpy()
+    naive = GComputation("e401", random_state=0).fit(data.select("e401"), y).ate()
+    assert naive.estimate == pytest.approx(19559, abs=0.5)
+    X = data.select("e401", *PENSIONS).with_columns(same=data["e401"])
+    adjusted = TwoStageLeastSquares("e401", "same").fit(X, y).ate()
+    assert (adjusted.estimate, adjusted.se) == pytest.approx((5896, 1524), abs=0.5)
+    X = data.select("p401", "e401", *PENSIONS)
+    taken = TwoStageLeastSquares("p401", "e401", covariance="nonrobust").fit(X, y).ate()
+    assert (taken.estimate, taken.se) == pytest.approx((8502, 1798), abs=0.5)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "low", "high"),
@@ -77,7 +98,7 @@ def test_effects_of_pension_plans_are_near_the_published_ones(model, low, high):
     if not path.exists():
         pytest.skip("needs ../shared/data/pension_401k")
     data = pl.read_parquet(path)
-    W = data.select("age", "inc", "educ", "fsize", "marr", "twoearn", "db", "pira", "hown").to_numpy()
+    W = data.select(PENSIONS).to_numpy()
     forests = {
         "outcome_model": RandomForestRegressor(60, max_depth=7, min_samples_leaf=5, n_jobs=1),
         "propensity_model": RandomForestClassifier(60, max_depth=5, min_samples_leaf=5, n_jobs=1),
@@ -146,11 +167,9 @@ def test_cigarette_sales_after_proposition_99():
     assert both.att().estimate == pytest.approx(-15.6, abs=0.05)
     np.testing.assert_allclose(both.time_weights_[-3:], [0.366, 0.206, 0.427], atol=2e-3)
     assert both.att().se == pytest.approx(8.4, abs=1.2)  # theirs from placebos drawn at random
-    state = (data["State"] == "California").astype(int)
-    cells = data.assign(state=state, late=data["Year"] >= 1989).groupby(["state", "late"])["PacksPerCapita"]
-    mean = cells.mean()
-    did = mean[1, True] - mean[1, False] - mean[0, True] + mean[0, False]
-    assert did == pytest.approx(-27.35, abs=5e-3)
+    groups = pd.DataFrame({"california": data["State"] == "California", "late": data["Year"] >= 1989})
+    plain = DifferenceInDifferences("california", "late").fit(groups.astype(int), y).att()
+    assert plain.estimate == pytest.approx(-27.35, abs=5e-3)
 
 
 def test_job_search_and_depression():

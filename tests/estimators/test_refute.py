@@ -5,10 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import expit
+from sklearn.linear_model import LinearRegression
 
 from causalrep.estimators import (
     AIPW,
     IPW,
+    DoubleML,
     EntropyBalancing,
     GroupTimeDiD,
     TwoStageLeastSquares,
@@ -79,6 +81,50 @@ def test_placebos_refit_the_propensities(design):
     expected = residual.std() / np.sqrt(500 * treated * (1 - treated))
     # the sample deviation of 25 draws is within 15 % of the true one with one standard error
     assert result.null.std(ddof=1) == pytest.approx(expected, rel=0.45)
+
+
+FITS = []
+
+
+class Counted(LinearRegression):
+    """A regression that keeps what it was fitted to."""
+
+    def fit(self, X, y, sample_weight=None):
+        FITS.append(np.column_stack([X, y, np.ones(len(y)) if sample_weight is None else sample_weight]))
+        return super().fit(X, y, sample_weight)
+
+
+@pytest.mark.parametrize(
+    ("method", "refits"),
+    [
+        ("placebo_treatment", 3),
+        ("dummy_outcome", 3),
+        ("random_common_cause", 3),
+        ("data_subset", 3),
+        ("bootstrap", 3),
+        ("unobserved_common_cause", 3),
+        ("negative_control_outcome", 1),
+        ("negative_control_exposure", 1),
+        ("graph", 0),  # alters nothing
+    ],
+)
+def test_every_refuter_refits_every_nuisance_on_altered_rows_and_says_so_in_one_line(design, method, refits):
+    X, y, outcome, exposure = design
+    FITS.clear()
+    options = {
+        "negative_control_outcome": {"control": outcome},
+        "negative_control_exposure": {"control": exposure},
+        "graph": {"graph": DAG.from_string("a -> t; b -> t; t -> y; a -> y; b -> y")},
+    }.get(method, {"n_repetitions": 3})
+    X = X.assign(t=X["t"] + np.random.default_rng(0).normal(size=500))
+    est = DoubleML("t", outcome_model=Counted(), treatment_model=Counted(), cv=2)
+    result = refute(est, X, y, method=method, random_state=0, **options)
+    assert len(FITS) == (1 + refits) * 4  # two nuisances on two folds, as they are and on each altered table
+    # that of the treatment may see the same rows again where the outcome alone is altered
+    assert len({values.tobytes() for values in FITS}) >= 4 + refits * 2
+    assert len(str(result).splitlines()) == 1
+    assert "problem was found" in result.reading
+    assert result.reading.startswith(f"{method}: ")
 
 
 class Biased(EntropyBalancing):

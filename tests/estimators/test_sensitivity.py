@@ -40,6 +40,19 @@ def test_published_robustness_value_of_darfur():
     assert robustness_value(4.18445, 783) == pytest.approx(0.13878, abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("r2_treatment", "r2_outcome", "estimate", "se"),
+    [(0.00916, 0.12464, 0.0752, 0.0219), (0.0183, 0.2493, 0.0529, 0.0204), (0.0275, 0.374, 0.0304, 0.0187)],
+)
+def test_published_adjustments_for_confounders_as_strong_as_gender(r2_treatment, r2_outcome, estimate, se):
+    # Cinelli and Hazlett (2020), section 5, Darfur: once, twice and three times as strong as being a woman
+    found = omitted_variable_bias(
+        0.09731582, 0.02325654, 783, r2_outcome=r2_outcome, r2_treatment=r2_treatment
+    )
+    assert found.adjusted_estimate == pytest.approx(estimate, abs=1e-4)
+    assert found.adjusted_se == pytest.approx(se, abs=1e-4)
+
+
 def test_the_bias_of_an_omitted_variable_is_what_a_regression_with_it_shows():
     rng = np.random.default_rng(0)
     x, u = rng.normal(size=(2, 500))
