@@ -6,6 +6,7 @@ A test is fitted once and then answers arrays of questions (`CITest.test_batch`)
 
 from causalrep.independence._base import CITest, CITestBatch, CITestResult, CITestWarning, Flag
 from causalrep.independence._cmi_knn import CMIKnn
+from causalrep.independence._conditional_gaussian import ConditionalGaussian
 from causalrep.independence._corrected_fisherz import CorrectedFisherZ
 from causalrep.independence._degenerate_gaussian import DegenerateGaussian
 from causalrep.independence._discrete import ChiSquare, GSquare
@@ -25,6 +26,7 @@ __all__ = [
     "CITestWarning",
     "CMIKnn",
     "ChiSquare",
+    "ConditionalGaussian",
     "CorrectedFisherZ",
     "DegenerateGaussian",
     "DistanceCorrelation",

@@ -37,14 +37,13 @@ from causalrep.independence._base import Flag
 from causalrep.independence._chi_square import ChiSquareBatch, tail
 from causalrep.independence._codes import coded_columns
 from causalrep.independence._continuous import Answer, ContinuousTest, Key
-from causalrep.independence._correlation import refuse_constant
-from causalrep.utils import DataError, UnknownNameError, columns_of, is_frame
+from causalrep.independence._types import checked_types, numbers_of
+from causalrep.utils import DataError, columns_of, is_frame
 
 __all__ = ["DegenerateGaussian"]
 
 Floats = NDArray[np.float64]
 _SMALLEST_VARIANCE = 1e-10
-_KINDS = ("continuous", "categorical")
 
 
 class DegenerateGaussian(ContinuousTest):
@@ -98,9 +97,7 @@ class DegenerateGaussian(ContinuousTest):
     _batch = ChiSquareBatch
 
     def __init__(self, *, types: Mapping[Hashable, str] | None = None) -> None:
-        for name, kind in (types or {}).items():
-            if kind not in _KINDS:
-                raise UnknownNameError(kind, _KINDS, what=f"the type of {name!r}")
+        checked_types(types)
         self.types = types
 
     def fit(self, X: Any, *, device: Any = None) -> Self:
@@ -123,16 +120,12 @@ class DegenerateGaussian(ContinuousTest):
         columns = columns_of(X if isinstance(like, np.ndarray) else to_numpy(X), what="X")
         like = placed(like, device)
         names = tuple(columns)
-        for name in self.types or {}:
-            if name not in columns:
-                raise UnknownNameError(name, names, what="`types`")
         if not columns:
             raise DataError("`X` has 0 feature(s) while a minimum of 1 is required.")
         n = len(columns[names[0]])
         if n < 6:
             raise DataError(f"DegenerateGaussian needs at least 6 rows, got n_samples = {n}")
-        chosen = dict(self.types or {})
-        self.types_ = {name: chosen.get(name, _kind(values)) for name, values in columns.items()}
+        self.types_ = checked_types(self.types, columns, X)
         order = canonical_order(names)
         self._names = tuple(names[k] for k in order)
         blocks = [_block(columns[name], name, self.types_[name]) for name in self._names]
@@ -174,33 +167,13 @@ class DegenerateGaussian(ContinuousTest):
             yield statistic, float(tail(np.array([statistic]), dof)[0]), float(p * q), Flag.OK
 
 
-def _kind(values: NDArray[Any]) -> str:
-    if values.dtype.kind in "iuf":
-        return "continuous"
-    if values.dtype.kind == "O" and not any(isinstance(value, (str, bytes, bool)) for value in values):
-        try:
-            values.astype(np.float64)
-        except (TypeError, ValueError):
-            return "categorical"
-        return "continuous"
-    return "categorical"
-
-
 def _block(values: NDArray[Any], name: Hashable, kind: str) -> Floats:
     """Return the columns that stand for one variable, shape (n, m)."""
     if kind == "categorical":
         codes, (card,), _, _ = coded_columns({name: values}, missing="raise")
         indicators: Floats = (codes[0][:, None] == np.arange(1, card)).astype(np.float64)
         return indicators
-    try:
-        numbers = values.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"column {name!r} of `X` is declared continuous, but holds non-numbers") from error
-    if not np.isfinite(numbers).all():
-        n_bad = int((~np.isfinite(numbers)).sum())
-        raise DataError(f"column {name!r} is not finite: {n_bad} entries hold NaN or infinity")
-    refuse_constant(np.array([numbers.min() == numbers.max()]), [name])
-    return numbers[:, None]
+    return numbers_of(values, name)[:, None]
 
 
 def _residual_covariance(R: Array, outside: NDArray[Any], inside: NDArray[Any]) -> tuple[Array, int]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from causalrep.independence._base import CITest
 from causalrep.independence._cmi_knn import CMIKnn
+from causalrep.independence._conditional_gaussian import ConditionalGaussian
 from causalrep.independence._corrected_fisherz import CorrectedFisherZ
 from causalrep.independence._degenerate_gaussian import DegenerateGaussian
 from causalrep.independence._discrete import ChiSquare, GSquare
@@ -21,6 +22,7 @@ __all__ = ["TESTS"]
 TESTS: dict[str, Callable[[], CITest]] = {
     "chisquare": ChiSquare,
     "cmiknn": CMIKnn,
+    "conditional_gaussian": ConditionalGaussian,
     "corrected_fisherz": CorrectedFisherZ,
     "degenerate_gaussian": DegenerateGaussian,
     "distance_correlation": DistanceCorrelation,

@@ -119,3 +119,9 @@ def test_pc_on_a_mixed_table():
     found = PC(test="degenerate_gaussian").fit(data)
     truth = DAG.from_string("group -> x -> answer; group -> answer; answer -> late")
     assert found.graph_ == truth.to_cpdag()
+
+
+def test_categories_of_a_frame_are_categories_whatever_they_hold():
+    X = pd.DataFrame({"a": [1, 2, 3] * 10, "x": np.arange(30.0) % 7}).astype({"a": "category"})
+    assert DegenerateGaussian().fit(X).types_ == {"a": "categorical", "x": "continuous"}
+    assert DegenerateGaussian(types={"a": "continuous"}).fit(X).types_["a"] == "continuous"

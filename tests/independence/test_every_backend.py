@@ -15,6 +15,7 @@ from causalrep.independence import (
     RCIT,
     ChiSquare,
     CMIKnn,
+    ConditionalGaussian,
     CorrectedFisherZ,
     DegenerateGaussian,
     DistanceCorrelation,
@@ -81,7 +82,8 @@ def cases():
 
 
 def test_all_tests_by_name_are_here():
-    assert set(TESTS) == set(KERNELS) & set(TESTS) | {"corrected_fisherz"}
+    in_main_memory = {"corrected_fisherz", "conditional_gaussian"}
+    assert set(TESTS) == set(KERNELS) & set(TESTS) | in_main_memory
 
 
 @pytest.mark.parametrize(("name", "k"), cases())
@@ -153,6 +155,8 @@ def test_what_computes_in_main_memory_refuses_an_accelerator(monkeypatch):
         DeviceError, match=r"`X` lies on device 'meta', but CorrectedFisherZ computes in main"
     ):
         CorrectedFisherZ().fit(somewhere)
+    with pytest.raises(DeviceError, match="ConditionalGaussian computes in main memory only"):
+        ConditionalGaussian().fit(somewhere)
     with pytest.raises(DeviceError, match="the reason; move the data there first"):
         refuse_accelerator(somewhere, "this", "the reason")
     monkeypatch.setattr(_arrays, "on_host", lambda _: False)
