@@ -29,7 +29,14 @@ import numpy as np
 from array_api_compat import device as device_of
 from numpy.typing import NDArray
 
-from causalrep.independence._arrays import Array, canonical_order, namespace_of, on_host, to_numpy
+from causalrep.independence._arrays import (
+    Array,
+    canonical_order,
+    chunk_bytes,
+    namespace_of,
+    on_host,
+    to_numpy,
+)
 from causalrep.independence._base import CITest, CITestBatch, Flag
 from causalrep.independence._chi_square import ChiSquareBatch, minus_log_pvalue, tail
 from causalrep.independence._codes import coded_columns, compressed_rows
@@ -111,6 +118,9 @@ class _DiscreteTest(CITest):
         self._anchor = xp.zeros((1,), dtype=xp.float64, device=where)
         self._grid = FixedPoint(self.n_samples_, self._largest_sum(), self._anchor)
         self._pairs: Array | None = None
+        # On a device as much as it has memory for; each code and each cell is held some eight times.
+        self._codes_in_flight = chunk_bytes(self._anchor, 64 * _CODES_IN_FLIGHT) // 64
+        self._cells_in_flight = chunk_bytes(self._anchor, 64 * _CELLS_IN_FLIGHT) // 64
         self._seed = as_seed(self.random_state) if self.n_permutations else 0
         self.names_, self.n_states_ = names, tuple(cards)
         return self
@@ -191,7 +201,7 @@ class _DiscreteTest(CITest):
         sets, owner = np.unique(given, axis=0, return_inverse=True)
         largest = max(64, self._codes.shape[1] // 4)
         # Strata of one block of sets are held at a time; questions are visited in the order of their sets.
-        step = max(1, _CELLS_IN_FLIGHT // self._codes.shape[1])
+        step = max(1, self._cells_in_flight // self._codes.shape[1])
         for start in range(0, len(sets), step):
             block = sets[start : start + step].tolist()
             found = [
@@ -220,7 +230,7 @@ class _DiscreteTest(CITest):
         cx, cy = (self._cards[v] for v in ends[0].tolist())
         cells = n_strata * cx * cy
         n = self._codes.shape[1]
-        step = max(1, min(_CODES_IN_FLIGHT // n, _CELLS_IN_FLIGHT // cells))
+        step = max(1, min(self._codes_in_flight // n, self._cells_in_flight // cells))
         for start in range(0, len(which), step):
             part = slice(start, start + step)
             x, y = ends[part].T
@@ -271,7 +281,7 @@ class _DiscreteTest(CITest):
         xp, where = namespace_of(self._pairs), device_of(self._pairs)
         starts = np.concatenate([[0], np.cumsum(self._cards)])
         cx, cy = (self._cards[v] for v in ends[0].tolist())
-        step = max(1, _CELLS_IN_FLIGHT // (8 * cx * cy))
+        step = max(1, self._cells_in_flight // (8 * cx * cy))
         flat = xp.reshape(self._pairs, (-1,))
         for start in range(0, len(which), step):
             x, y = starts[ends[start : start + step]].T
@@ -299,7 +309,7 @@ class _DiscreteTest(CITest):
         n, cells = order.shape[0], n_strata * cx * cy
         left, exceeding = self.n_permutations, 0
         while left:
-            b = min(left, max(1, _CODES_IN_FLIGHT // n))
+            b = min(left, max(1, self._codes_in_flight // n))
             # Sorted by stratum and then by chance, the places of a stratum are its own.
             chance = xp.asarray(rng.random((b, n)), device=where)
             shuffled = xp.argsort(xp.astype(stratum, xp.float64) + chance, axis=1, stable=False)
