@@ -4,6 +4,7 @@ from causalrep.discovery._bootstrap import Bootstrap
 from causalrep.discovery._causallearn import CausalLearn
 from causalrep.discovery._conflicts import Conflict
 from causalrep.discovery._constraint_search import ConflictWarning
+from causalrep.discovery._dagma import DAGMA
 from causalrep.discovery._direct_lingam import DirectLiNGAM
 from causalrep.discovery._discrete_scores import BDeu, DiscreteBIC
 from causalrep.discovery._fci import FCI
@@ -19,6 +20,7 @@ from causalrep.discovery._separating_sets import SeparatingSets
 from causalrep.discovery._weighted_search import SortabilityWarning
 
 __all__ = [
+    "DAGMA",
     "FCI",
     "GES",
     "NOTEARS",

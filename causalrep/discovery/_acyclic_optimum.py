@@ -13,6 +13,7 @@ __all__ = [
     "acyclicity",
     "augmented_lagrangian",
     "ordered_optimum",
+    "penalised_loss",
     "smallest_acyclic_threshold",
     "squared_loss",
 ]
@@ -120,7 +121,7 @@ def augmented_lagrangian(
         if h <= tol or rho >= largest_rho:
             break
     h = acyclicity(W)[0]
-    return Optimum(W, _objective(S, penalty, W), h, n_iter, h <= tol)
+    return Optimum(W, penalised_loss(S, penalty, W), h, n_iter, h <= tol)
 
 
 def ordered_optimum(S: Matrix, penalty: Matrix, allowed: NDArray[np.bool_]) -> tuple[Matrix, float]:
@@ -135,10 +136,11 @@ def ordered_optimum(S: Matrix, penalty: Matrix, allowed: NDArray[np.bool_]) -> t
     W = np.zeros(S.shape)
     if len(parts):
         W, _ = _minimise(S, penalty, allowed, parts, 0.0, 0.0, {"ftol": 1e-15, "gtol": 1e-9})
-    return W, _objective(S, penalty, W)
+    return W, penalised_loss(S, penalty, W)
 
 
-def _objective(S: Matrix, penalty: Matrix, W: Matrix) -> float:
+def penalised_loss(S: Matrix, penalty: Matrix, W: Matrix) -> float:
+    """Return the loss with the prices of the weights."""
     return squared_loss(S, W)[0] + float((penalty * np.abs(W)).sum())
 
 

@@ -83,6 +83,7 @@ class NOTEARS(WeightedSearch):
 
     See Also
     --------
+    DAGMA : Solves the same problem faster.
     GES : Does not depend on units, and leaves directions open that the data leave open.
     DirectLiNGAM : Directions from noise that is not Gaussian.
 

@@ -21,7 +21,7 @@ from causalrep.graphs._sortability import path_sortability
 from causalrep.independence._arrays import canonical_order
 from causalrep.utils import DataError, UnknownNameError
 
-__all__ = ["SortabilityWarning", "WeightedSearch"]
+__all__ = ["SortabilityWarning", "WeightedSearch", "forwards"]
 
 Matrix = NDArray[np.float64]
 
@@ -145,7 +145,7 @@ class WeightedSearch(BaseEstimator):  # type: ignore[misc]
         self.cycle_threshold_ = smallest_acyclic_threshold(found.weights, 0.0, required)
         acyclic = (np.abs(found.weights) > self.cycle_threshold_) | required
         # The constraint keeps the optimiser from the optimum; given an order the rest is convex.
-        W, self.objective_ = ordered_optimum(S, penalty, allowed & _forwards(acyclic))
+        W, self.objective_ = ordered_optimum(S, penalty, allowed & forwards(acyclic))
         edges = (np.abs(W) > float(self.threshold)) | required
         self.graph_ = DAG([(names[i], names[j]) for i, j in np.argwhere(edges).tolist()], nodes=shown)
         self.raw_weights_: Matrix = found.weights[np.ix_(back, back)]
@@ -176,12 +176,12 @@ class WeightedSearch(BaseEstimator):  # type: ignore[misc]
             warnings.warn(warning, stacklevel=4)
 
 
-def _forwards(edges: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def forwards(edges: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the pairs (i, j) with i before j in an order of a DAG: sources first, then by position."""
     left = list(range(len(edges)))
-    forwards = np.zeros(edges.shape, dtype=bool)
+    pairs = np.zeros(edges.shape, dtype=bool)
     while left:
         node = next(k for k in left if not edges[left, k].any())
         left.remove(node)
-        forwards[node, left] = True
-    return forwards
+        pairs[node, left] = True
+    return pairs
