@@ -118,15 +118,21 @@ def effective_size(weight: Array) -> float:
     return float(np.sum(weight)) ** 2 / square if square > 0 else 0.0
 
 
-def standardised_differences(W: Array, t: Array, weight: Array) -> Array:
-    """Return the differences of weighted means over the pooled standard deviation without weights."""
+def standardised_differences(W: Array, t: Array, *weights: Array) -> list[Array]:
+    """Return the differences of means, for each weighting, over the pooled standard deviation without any."""
     if W.shape[1] == 0:
-        return np.zeros(0)
-    treated, control = t == 1, t == 0
-    spread = np.sqrt((np.nanvar(W[treated], axis=0) + np.nanvar(W[control], axis=0)) / 2)
-    filled = np.where(np.isfinite(W), W, np.nanmean(np.where(np.isfinite(W), W, np.nan), axis=0))
-    means = [np.average(filled[arm], axis=0, weights=weight[arm]) for arm in (treated, control)]
-    return np.asarray(np.divide(means[0] - means[1], spread, out=np.zeros(W.shape[1]), where=spread > 0))
+        return [np.zeros(0) for _ in weights]
+    treated, control = np.flatnonzero(t == 1), np.flatnonzero(t == 0)
+    missing = np.isnan(W).any()
+    variance: Any = np.nanvar if missing else np.var
+    filled = np.where(np.isnan(W), np.nanmean(W, axis=0), W) if missing else W
+    spread = np.sqrt((variance(W[treated], axis=0) + variance(W[control], axis=0)) / 2)
+    found = []
+    for weight in weights:
+        means = [weight[arm] @ filled[arm] / weight[arm].sum() for arm in (treated, control)]
+        gap = np.divide(means[0] - means[1], spread, out=np.zeros(W.shape[1]), where=spread > 0)
+        found.append(np.asarray(gap))
+    return found
 
 
 def balance_of(
@@ -143,11 +149,12 @@ def balance_of(
                 f"the {len(w)} {name} rows are worth {size:.1f} when weighted, and one of them carries "
                 f"{share:.0%} of the weight"
             )
+    before, after = standardised_differences(W, t, base, weight)
     return {
         "effective_size": sizes,
         "largest_weight": max(shares),
-        "difference_before": standardised_differences(W, t, base),
-        "difference_after": standardised_differences(W, t, weight),
+        "difference_before": before,
+        "difference_after": after,
         "names": names or tuple(range(W.shape[1])),
         "treated": t == 1,
         "weight": weight,
