@@ -38,6 +38,7 @@ from causalrep.estimators._refute import refute
 from causalrep.estimators._result import EffectResult
 from causalrep.estimators._shared import SharedNuisances, share_nuisances
 from causalrep.estimators._shift import ShiftIntervention
+from causalrep.estimators._survival import SurvivalEffect
 from causalrep.estimators._synthetic import PlaceboTest
 from causalrep.estimators._synthetic_control import SyntheticControl
 from causalrep.estimators._synthetic_did import SyntheticDiD
@@ -99,6 +100,7 @@ __all__ = [
     "ShiftIntervention",
     "SpecificationTest",
     "StableWeights",
+    "SurvivalEffect",
     "SyntheticControl",
     "SyntheticDiD",
     "TARNet",
