@@ -95,11 +95,12 @@ class CausalDiffAE(CounterfactualImageModel):
     channels_last : bool, optional
         Whether to train with the channels of a pixel side by side in memory.
     cuda_graphs : bool, optional
-        Whether steps of the training and of the solver are recorded once and replayed, on CUDA devices.
+        Whether steps of the training and of the solver are recorded once and replayed, on CUDA devices. Not
+        chosen by itself: recorded steps of training have not been compared with plain ones on a device yet.
     device : str, default="auto"
         "cpu", "cuda", ...; "auto" takes CUDA where there is one.
     precision : {"auto", "no", "bf16", "fp16"}, default="auto"
-        Mixed precision of training.
+        Mixed precision of training; "auto" is bf16 on CUDA devices that have it, for images above 32 px.
     checkpoint : path, optional
         Folder for the state of the training; ``fit`` resumes from it when it is there.
     progress : bool, default=False

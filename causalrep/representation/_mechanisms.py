@@ -123,7 +123,7 @@ class ImageDiffusionMechanism(ImageMechanism):
     abduction_terms : tuple of (float, tuple of bool), optional
         The same for abduction.
     cuda_graphs : bool, optional
-        Whether the network's calls are recorded and replayed; default: on CUDA devices.
+        Whether the network's calls are recorded and replayed on CUDA devices; default: as was measured.
     fresh_seed : int, optional
         If given, abduction draws the noise instead of inverting: the image itself is noised to the
         last level with noise of this seed. The published procedure, for comparison.

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from causalrep.representation._execution import precision_on
 from causalrep.representation._network import ImageNetwork
 from causalrep.representation._objectives import (
     Dropout,
@@ -103,7 +104,7 @@ def train(
     def run(part: str, stages: list[Stage], extra: dict[str, Tensor]) -> TrainingLog:
         trainer = Trainer(
             device=device,
-            precision=precision,
+            precision=precision_on(device, precision, images.shape[-1]),
             compile=execution.compile,
             cuda_graphs=execution.cuda_graphs,
             seed=seed,

@@ -7,7 +7,7 @@ import torch
 
 from causalrep.datasets import pendulum
 from causalrep.representation import MODELS, CausalDiffAE
-from causalrep.representation._execution import Execution, execution_on, rows_at_once
+from causalrep.representation._execution import Execution, execution_on, precision_on, rows_at_once
 from causalrep.representation._recipes import make_recipe
 from causalrep.representation._replay import network_under
 from causalrep.representation.modules import Condition, SpatialUNet
@@ -16,15 +16,24 @@ cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine ha
 PLAIN = Execution(compile=False, channels_last=False, cuda_graphs=False)
 
 
-@pytest.mark.parametrize("device", ["cpu", "mps"])
-def test_other_devices_run_plainly(device):
+@pytest.mark.parametrize("device", ["cpu", "mps", "cuda:1"])
+def test_what_is_chosen_is_what_was_measured(device):
     assert execution_on(device) == PLAIN
-    assert rows_at_once(device, 32) == rows_at_once(device, 128) == 256
 
 
-def test_cuda_replays():
-    assert execution_on("cuda:1").cuda_graphs
+def test_rows_at_once_follow_the_device_and_the_size():
+    assert rows_at_once("cpu", 32) == rows_at_once("mps", 128) == 256
     assert rows_at_once("cuda", 32) == 4 * rows_at_once("cuda", 64) == 2048
+    assert rows_at_once("cuda", 1024) == 64
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("size", [16, 32, 64])
+def test_precision_is_chosen_where_it_is_left_open(device, size):
+    expected = "no" if device == "cuda" and size <= 32 else "auto"
+    assert precision_on(device, "auto", size) == expected
+    for given in ("no", "bf16", "fp16"):
+        assert precision_on(device, given, size) == given
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
