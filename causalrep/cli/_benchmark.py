@@ -92,7 +92,9 @@ def run_benchmark(
         write_tables(plan, [_kept(plan, row) for row in rows])
         return
     with _one_thread():
-        plan_steps(plan, rows, place, try_models(plan, place))
+        batch_sizes = try_models(plan, place)
+        if plan.budget.kind != "cpu_seconds":  # those are counted the same whatever runs beside
+            plan_steps(plan, rows, place, batch_sizes)
     done: dict[int, Result] = {}
     failed: list[str] = []
     for number, result in _results(plan, rows, place, plan.workers if workers is None else workers):
@@ -196,6 +198,8 @@ def _trained(plan: BenchmarkPlan, row: Row, device: str, progress: bool) -> Any:
         return load_model(folder / "model", device=device)
     world = plan.make_world(row.world)
     run = folder / "run.json"
+    if not run.exists():
+        plan_steps(plan, [row], device, {})
     state = json.loads(run.read_text(encoding="utf-8"))
     state["attempts"] += 1
     write_text(run, json.dumps(state))

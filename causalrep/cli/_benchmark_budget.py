@@ -34,8 +34,8 @@ def try_models(plan: BenchmarkPlan, device: str) -> dict[str, int]:
 def plan_steps(plan: BenchmarkPlan, rows: Iterable[Row], device: str, batch_sizes: Mapping[str, int]) -> None:
     """Write into the folder of every row how many steps it has, where it does not say so yet.
 
-    Seconds are turned into steps here, before any training and one model after the other, so that the price
-    of a step does not depend on what runs beside it.
+    Seconds of a device are turned into steps before any training, one model after the other, so that the
+    price of a step does not depend on what runs beside it; those of a CPU when the training is due.
     """
     for row in rows:
         run = plan.folder(row) / "run.json"
@@ -68,7 +68,9 @@ def _steps(plan: BenchmarkPlan, row: Row, device: str, batch_sizes: Mapping[str,
         return max(1, int(amount) // batch_sizes[row.model.name])
     path = plan.folder(row).parent / "steps.json"  # the same for every seed
     if not path.exists():
-        write_text(path, json.dumps(_steps_within(plan, row, device)))
+        found = _steps_within(plan, row, device)
+        if not path.exists():  # another seed may have been faster
+            write_text(path, json.dumps(found))
     steps: int = json.loads(path.read_text(encoding="utf-8"))
     return steps
 

@@ -185,6 +185,17 @@ def test_seconds_become_steps_once_for_all_seeds(config, kind, monkeypatch):
     assert set(steps_of(config)) <= {1, 2}  # 2 (1/30 + 2/30)
 
 
+def test_seconds_of_the_cpu_are_priced_when_a_training_is_due(config, monkeypatch):
+    rewrite(config, "steps = 2", "cpu_seconds = 0.001")
+    monkeypatch.setattr(_benchmark_budget, "_PROBE_STEPS", 2)
+    monkeypatch.setattr(_benchmark, "_results", lambda *_: iter(()))  # nothing is due
+    assert run(config) == 0
+    assert not list((config.parent / "runs").rglob("steps.json"))
+    plan = read_plan(config)
+    _benchmark._trained(plan, next(plan.rows()), "cpu", progress=False)
+    assert len(list((config.parent / "runs").rglob("steps.json"))) == 1
+
+
 def test_a_probe_takes_the_seconds_of_the_clock_that_is_named(config, monkeypatch):
     rewrite(config, "steps = 2", "device_seconds = 0.001")
     monkeypatch.setattr(_benchmark_budget, "_PROBE_STEPS", 2)
