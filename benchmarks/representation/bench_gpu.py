@@ -35,6 +35,8 @@ from causalrep.representation._objectives import Dropout, ImageObjective
 from causalrep.representation.solvers import RectifiedFlow
 from causalrep.representation.trainer import Stage, Trainer
 
+QUICK = False  # needs a CUDA device
+
 GRAPH = Topology(((), (), (0, 1), (0, 1)), (0, 1, 2, 3))
 ROWS = 16_384
 
