@@ -13,6 +13,7 @@ from causalrep.independence._discrete import ChiSquare, GSquare
 from causalrep.independence._distance_correlation import DistanceCorrelation
 from causalrep.independence._fisherz import FisherZ
 from causalrep.independence._gcm import GCM
+from causalrep.independence._imputed_fisherz import ImputedFisherZ
 from causalrep.independence._kci import HSIC, KCI
 from causalrep.independence._oracle import Oracle
 from causalrep.independence._polynomial import PolynomialGCM
@@ -35,6 +36,7 @@ __all__ = [
     "GSquare",
     "GCM",
     "HSIC",
+    "ImputedFisherZ",
     "KCI",
     "RCIT",
     "Oracle",

@@ -13,6 +13,7 @@ from causalrep.independence._discrete import ChiSquare, GSquare
 from causalrep.independence._distance_correlation import DistanceCorrelation
 from causalrep.independence._fisherz import FisherZ
 from causalrep.independence._gcm import GCM
+from causalrep.independence._imputed_fisherz import ImputedFisherZ
 from causalrep.independence._kci import HSIC, KCI
 from causalrep.independence._polynomial import PolynomialGCM
 from causalrep.independence._rcit import RCIT
@@ -30,6 +31,7 @@ TESTS: dict[str, Callable[[], CITest]] = {
     "gcm": GCM,
     "gsquare": GSquare,
     "hsic": HSIC,
+    "imputed_fisherz": ImputedFisherZ,
     "kci": KCI,
     "polynomial": PolynomialGCM,
     "rcit": RCIT,
