@@ -17,7 +17,7 @@ from array_api_compat import device as device_of
 from array_api_compat import is_cupy_array, is_torch_array
 from numpy.typing import NDArray
 
-from causalrep.independence._arrays import Array, namespace_of, on_host, to_numpy
+from causalrep.independence._arrays import Array, namespace_of, to_numpy
 from causalrep.independence._subsets import Neighbourhoods, binomials
 from causalrep.utils import DeviceError, optional_import
 
@@ -109,12 +109,9 @@ def fused_weakest(
 
 
 def has_fused_kernel(array: Array) -> bool:
-    """Say whether there is a kernel for the library and the device of `array`."""
-    if on_host(array):
-        return False
-    if is_torch_array(array):
-        return array.device.type == "cuda" and importlib.util.find_spec("triton") is not None
-    return is_cupy_array(array)
+    """Say whether there is a kernel that has been measured to pay where `array` lies: Triton's, on CUDA."""
+    on_cuda = is_torch_array(array) and array.device.type == "cuda"
+    return on_cuda and importlib.util.find_spec("triton") is not None
 
 
 def refuse_unless_fused(array: Array) -> None:

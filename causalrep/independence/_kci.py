@@ -35,7 +35,7 @@ import numpy as np
 import scipy.special
 from array_api_compat import device as device_of
 
-from causalrep.independence._arrays import Array, namespace_of, on_host, to_numpy
+from causalrep.independence._arrays import Array, namespace_of, to_numpy
 from causalrep.independence._base import Flag
 from causalrep.independence._continuous import Answer, ContinuousTest, Key, cauchy_combination
 from causalrep.independence._gram import centred, compressed, gaussian_factor, gaussian_gram, typical_distance
@@ -53,7 +53,6 @@ __all__ = ["HSIC", "KCI"]
 
 _FACTOR_BYTES = 2**31
 _CACHE_BYTES = 2**28
-_MOST_DENSE = 4000
 _NARROW = 40.0  # exp(-(40 / 2)^2 / 2) is nothing, also where the width is doubled
 # The bandwidths of [2]_ by the number of rows, with and without conditioning variables.
 _RULE = ((200, 0.8, 1.2), (1200, 0.5, 0.7), (math.inf, 0.3, 0.4))
@@ -77,8 +76,8 @@ class _KernelTest(ContinuousTest):
             raise DataError(f"`bandwidth` must be 'median', 'rule' or a positive number, got {bandwidth!r}")
         if max_rank is not None and not (isinstance(max_rank, int) and max_rank >= 1):
             raise DataError(f"`max_rank` must be a positive integer or None, got {max_rank!r}")
-        if gram not in ("auto", "factor", "dense"):
-            raise UnknownNameError(gram, ("auto", "factor", "dense"), what="`gram`")
+        if gram not in ("factor", "dense"):
+            raise UnknownNameError(gram, ("factor", "dense"), what="`gram`")
         if gram == "dense" and max_rank is not None:
             raise DataError(f"`max_rank` is of factors, and `gram` is 'dense'; got {max_rank!r}")
         self.bandwidth, self.max_rank, self.gram = bandwidth, max_rank, gram
@@ -87,8 +86,6 @@ class _KernelTest(ContinuousTest):
     def _prepare(self) -> None:
         n = self.n_samples_
         self._dense = self.gram == "dense"
-        if self.gram == "auto" and self.max_rank is None and not on_host(self._anchor):
-            self._dense = n <= _MOST_DENSE
         if self._dense and 8 * n * n > _FACTOR_BYTES:
             raise DataError(
                 f"`gram` is 'dense', and a Gram matrix of {n} rows takes {8 * n * n / 1e9:.1f} GB, more than "
@@ -204,11 +201,11 @@ class KCI(_KernelTest):
     max_rank : int, default=None
         Largest rank of a kernel, which is cut there (a Nystroem approximation). By default the rank is
         what the kernel needs.
-    gram : {"auto", "factor", "dense"}, default="auto"
+    gram : {"factor", "dense"}, default="factor"
         Whether kernels are kept as factors of low rank, found column by column, or as whole Gram matrices.
         The p-values differ by less than 1e-3, given one column by some 1e-6. Whole matrices cost O(n^2)
-        memory and O(n^3) time, in few large products where a factor takes many small steps. By default they
-        are taken on an accelerator, for up to 4,000 rows.
+        memory and O(n^3) time, in few large products where a factor takes many small steps: meant for an
+        accelerator and some thousand rows.
     categorical : iterable of hashable, default=()
         Names of columns that hold codes of categories, as numbers: two values are alike where they are
         equal, however far apart the codes.
@@ -260,7 +257,7 @@ class KCI(_KernelTest):
         symmetric: str = "cauchy",
         corrected: bool = True,
         max_rank: int | None = None,
-        gram: str = "auto",
+        gram: str = "factor",
         categorical: Iterable[Hashable] = (),
     ) -> None:
         super().__init__(bandwidth=bandwidth, max_rank=max_rank, gram=gram, categorical=categorical)
@@ -335,7 +332,7 @@ class HSIC(_KernelTest):
         Width of the Gaussian kernels on standardised columns, as in `KCI`.
     max_rank : int, default=None
         Largest rank of a kernel, as in `KCI`.
-    gram : {"auto", "factor", "dense"}, default="auto"
+    gram : {"factor", "dense"}, default="factor"
         Whether kernels are factors or whole Gram matrices, as in `KCI`. Permutations are of factors.
     n_permutations : int, default=0
         If positive, p-values come from this many permutations of the rows of one column,
@@ -379,7 +376,7 @@ class HSIC(_KernelTest):
         *,
         bandwidth: str | float = "median",
         max_rank: int | None = None,
-        gram: str = "auto",
+        gram: str = "factor",
         n_permutations: int = 0,
         random_state: Any = 0,
     ) -> None:

@@ -318,8 +318,9 @@ def test_kernels_equal_the_array_form_on_cuda(on_device, k):
 
 
 @pytest.mark.gpu
-def test_the_kernel_is_taken_by_itself_on_cuda(on_device):
+def test_the_kernel_is_taken_by_itself_for_tensors_on_cuda(on_device):
     X = on_device(table())
-    assert FisherZ().fit(X).max_fused == MOST_GIVEN
+    assert FisherZ(kernel="fused").fit(X).max_fused == MOST_GIVEN
+    assert FisherZ().fit(X).max_fused == (MOST_GIVEN if isinstance(X, torch.Tensor) else 0)
     assert FisherZ(kernel="array").fit(X).max_fused == FisherZ(precision="float32").fit(X).max_fused == 0
     assert 2**20 < chunk_bytes(X, 1) <= 2**31

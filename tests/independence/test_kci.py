@@ -239,19 +239,6 @@ def test_hsic_answers_by_whole_gram_matrices_too():
     assert factor.pvalue != dense.pvalue
 
 
-def test_whole_gram_matrices_are_taken_by_themselves_on_a_device_only(monkeypatch):
-    X = curved(60, 1, 0)
-    plain, factor, dense = (
-        KCI(gram=gram).fit(X).test(0, 1, [2]).pvalue for gram in ("auto", "factor", "dense")
-    )
-    assert plain == factor != dense
-    monkeypatch.setattr(_kci, "on_host", lambda _: False)
-    assert KCI().fit(X).test(0, 1, [2]).pvalue == dense
-    assert KCI(max_rank=60).fit(X).test(0, 1, [2]).pvalue == factor
-    monkeypatch.setattr(_kci, "_MOST_DENSE", 59)
-    assert KCI().fit(X).test(0, 1, [2]).pvalue == factor
-
-
 def test_whole_gram_matrices_flag_what_s_determines():
     X = curved(100, 1, 0)
     X[:, 0] = 2.0 * X[:, 2] + 1.0
