@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from causalrep.estimators._adjusting import AdjustingEstimator
 from causalrep.estimators._contrast import Contrast
-from causalrep.estimators._crossfit import Predicted
+from causalrep.estimators._crossfit import Nuisance, Predicted
 from causalrep.estimators._data import Sample, Treatment
 from causalrep.estimators._learners import fit_model, predict_model
 from causalrep.estimators._scores import LinearScore, pseudo_score, with_intercept
@@ -104,6 +104,18 @@ class IPW(AdjustingEstimator):
     @property
     def _is_parametric(self) -> bool:
         return isinstance(self.propensity_model, str) and self.propensity_model == "auto"
+
+    def _arm_nuisances(self, sample: Sample) -> dict[str, Nuisance]:
+        return self._needed(super()._arm_nuisances(sample))
+
+    def _several_nuisances(self, sample: Sample, treatment: Treatment) -> dict[str, Nuisance]:
+        return self._needed(super()._several_nuisances(sample, treatment))
+
+    def _needed(self, nuisances: dict[str, Nuisance]) -> dict[str, Nuisance]:
+        """Leave out propensities that are fitted to all rows later."""
+        if not self._is_parametric:
+            return nuisances
+        return {name: one for name, one in nuisances.items() if name.startswith("outcome")}
 
     def _read_overlap(self, sample: Sample) -> None:
         if self._is_parametric:

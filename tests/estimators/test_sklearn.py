@@ -10,7 +10,15 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import causalrep.estimators
-from causalrep.estimators import CausalForest, DoubleML, RegressionDiscontinuity
+from causalrep.estimators import (
+    CausalForest,
+    DifferenceInDifferences,
+    DoubleML,
+    GroupTimeDiD,
+    RegressionDiscontinuity,
+    SyntheticControl,
+    SyntheticDiD,
+)
 
 ESTIMATORS = [
     kind
@@ -50,36 +58,77 @@ NO_EXCUSE = {
 
 
 def with_arms(kind):
-    """Return the class with a first column of two values: noise is no treatment of arms, its halves are."""
+    """Return the class with a first column that suits it: noise is no treatment of arms, its halves are."""
     name, methods = f"{kind.__name__}OfHalves", {"__module__": __name__}
     for method in ("fit", "score", "fit_transform", "transform"):
         if hasattr(kind, method):
-            methods[method] = _of_halves(getattr(kind, method))
+            methods[method] = _of_halves(getattr(kind, method), DESIGNED.get(kind, first_in_halves))
     globals()[name] = type(name, (kind,), methods)  # found there by pickle
     return globals()[name]
 
 
-def _of_halves(method):
+def _of_halves(method, design):
     @functools.wraps(method)
     def called(self, X, *args, **roles):
-        return method(self, halved(X), *args, **roles)
+        return method(self, designed(X, design), *args, **roles)
 
     return called
 
 
-def halved(X):
-    """Return a table of numbers with its first column above or below the median; other things as they are."""
+def first_in_halves(table):
+    """Put the first column above or below its median."""
+    table[:, 0] = table[:, 0] > np.median(table[:, 0])
+
+
+def around_a_cutoff(table):
+    """Put half of the first column on either side of zero, without ties."""
+    table[:, 0] += 1e-3 * np.arange(len(table)) - np.median(table[:, 0] + 1e-3 * np.arange(len(table)))
+
+
+def in_two_periods(table):
+    """Put the first column in halves, and the rows of the second in turn into two periods."""
+    first_in_halves(table)
+    if table.shape[1] > 1:
+        table[:, 1] = np.arange(len(table)) % 2
+
+
+def in_a_panel(table):
+    """Put the rows into units seen in all periods: first column the start or state, then period and unit."""
+    n = len(table)
+    n_periods = next((length for length in range(4, n) if n % length == 0), n)
+    if table.shape[1] > 2 and n_periods < n:
+        table[:, 2], table[:, 1] = np.divmod(np.arange(n), n_periods)
+        table[:, 0] = (table[:, 2] == 0) * (n_periods - 1)  # the first unit starts in the last period
+
+
+def of_a_treated_unit(table):
+    """Make a panel whose first unit is treated in the last period."""
+    in_a_panel(table)
+    if table.shape[1] > 2:
+        table[:, 0] = (table[:, 0] > 0) & (table[:, 1] == table[:, 1].max())
+
+
+DESIGNED = {
+    RegressionDiscontinuity: around_a_cutoff,
+    DifferenceInDifferences: in_two_periods,
+    GroupTimeDiD: in_a_panel,
+    **dict.fromkeys((SyntheticControl, SyntheticDiD), of_a_treated_unit),
+}
+
+
+def designed(X, design):
+    """Return a table of numbers with columns that suit an estimator; other things as they are."""
     if hasattr(X, "iloc"):
-        return type(X)(halved(X.to_numpy()), columns=X.columns, index=X.index)
+        return type(X)(designed(X.to_numpy(), design), columns=X.columns, index=X.index)
     if hasattr(X, "columns") or hasattr(X, "toarray"):
         return X
     table = np.asarray(X)
     is_table = table.ndim == 2 and table.dtype.kind in "fiu" and table.shape[1] > 0 and len(table) > 3
     if not is_table or not np.isfinite(table).all():
         return X
-    halves = table.copy()
-    halves[:, 0] = table[:, 0] > np.median(table[:, 0])
-    return halves
+    changed = table.astype(np.float64)
+    design(changed)
+    return changed
 
 
 def instance(kind):
@@ -87,9 +136,13 @@ def instance(kind):
     parameters = inspect.signature(kind).parameters
     named = {role: column for role, column in COLUMNS.items() if role in parameters}
     if kind is RegressionDiscontinuity:
-        named = {"running": 0}
+        return with_arms(kind)(running=0, bandwidth=1e6)
+    if kind is DifferenceInDifferences:  # rows of two periods that need not be the same units
+        return with_arms(kind)(treatment=0, time=1, cv=2)
     if kind is DoubleML:
         named = {"treatment": 0}
+    if kind is GroupTimeDiD:
+        return with_arms(kind)(**named, cv=2)
     takes_doses = kind.__name__ in NO_EXCUSE or "instrument" in named
     if not takes_doses and {"treatment", "treatments"} & set(named):
         kind = with_arms(kind)
