@@ -108,7 +108,7 @@ class DAGMA(WeightedSearch):
     >>> x = rng.normal(size=1000)
     >>> found = DAGMA(standardize="never").fit({"x": x, "y": 2.0 * x + rng.normal(size=1000)})
     >>> found.graph_, found.weights_.round(1).tolist()
-    (DAG.from_string('x -> y'), [[0.0, 1.9], [0.0, 0.0]])
+    (DAG.from_string('x -> y'), [[0.0, 2.0], [0.0, 0.0]])
     """
 
     def __init__(
