@@ -70,10 +70,14 @@ class StepGraph:
         self._batch = {name: tensor.clone() for name, tensor in batch.items()}
         graph = torch.cuda.CUDAGraph()
         for source in (generator, generator.batch):
-            # A plain generator over the same state: the graph takes no subclass.
-            graph.register_generator_state(source.graphsafe_get_state())
+            graph.register_generator_state(_over_the_state_of(source))
         # Other threads may go on allocating, to bring the next batches.
         with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
             self._results = self._update(self._batch, generator)
         self._graph = graph
         return graph
+
+
+def _over_the_state_of(generator: torch.Generator) -> torch.Generator:
+    """Return a plain generator that shares a generator's state: a graph takes no subclass."""
+    return generator.graphsafe_get_state()

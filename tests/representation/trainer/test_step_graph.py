@@ -1,11 +1,15 @@
 """Recorded steps compute what steps do; on the CPU nothing is recorded."""
 
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 
 from causalrep.representation.trainer import Stage, Trainer, draw_rows, steps_done
 from causalrep.representation.trainer._chance import BatchGenerator, Share
+from causalrep.representation.trainer._step_graph import StepGraph
 
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA")
 
@@ -57,6 +61,83 @@ def test_a_generator_keyed_again_draws_as_a_new_one():
     new = BatchGenerator("cpu").key(Share(0, 4, 4), 3, "s", 1)
     for generators in ((used, new), (used.batch, new.batch)):
         assert torch.equal(*(torch.rand(5, generator=generator) for generator in generators))
+
+
+class Device:
+    """Stands in for CUDA: work is done when it is launched, or kept while a graph records."""
+
+    def __init__(self):
+        self.recording, self.registered = None, []
+
+    def launch(self, kernel):
+        if self.recording is None:
+            kernel()
+        else:
+            self.recording.append(kernel)
+
+    def graph_class(self):
+        device = self
+
+        class Graph(list):
+            def register_generator_state(self, generator):
+                assert device.recording is None
+                device.registered.append(generator)
+
+            def replay(self):
+                for kernel in self:
+                    kernel()
+
+        return Graph
+
+    @contextmanager
+    def graph(self, graph, **_options):
+        self.recording = graph
+        yield
+        self.recording = None
+
+
+@pytest.fixture
+def device(monkeypatch):
+    device = Device()
+    monkeypatch.setattr("torch.cuda.Stream", lambda: SimpleNamespace(wait_stream=lambda _other: None))
+    monkeypatch.setattr("torch.cuda.current_stream", torch.cuda.Stream)
+    monkeypatch.setattr("torch.cuda.stream", lambda _stream: nullcontext())
+    monkeypatch.setattr("torch.cuda.CUDAGraph", device.graph_class())
+    monkeypatch.setattr("torch.cuda.graph", device.graph)
+    monkeypatch.setattr("causalrep.representation.trainer._step_graph._over_the_state_of", lambda g: g)
+    return device
+
+
+@pytest.mark.parametrize("reads_step", [False, True])
+def test_replays_take_the_batch_and_the_chance_of_their_step(device, reads_step):
+    calls = []
+
+    def update(batch, generator):
+        calls.append(len(batch))
+        losses, norm = torch.zeros(2), torch.zeros(())
+        factor = 1 + steps_done(generator) if reads_step else 1
+        whole = generator.batch
+
+        def kernel():
+            noise = torch.rand(2, generator=generator) + torch.rand(2, generator=whole)
+            losses.copy_(factor * (batch["x"] + noise))
+            norm.copy_(losses.sum())
+
+        device.launch(kernel)
+        return losses, norm
+
+    step_graph, generator, results = StepGraph(update), BatchGenerator("cpu"), []
+    for step in range(8):
+        keyed = generator.key(Share(0, 2, 2), 5, "s", step, step=step)
+        results.append(step_graph({"x": torch.tensor([1.0, 2.0]) * step}, keyed))
+    assert len(calls) == (8 if reads_step else 4)
+    assert device.registered == ([] if reads_step else [generator, generator.batch])
+    for step, (losses, norm) in enumerate(results):  # also: later replays leave earlier results alone
+        fresh = BatchGenerator("cpu").key(Share(0, 2, 2), 5, "s", step)
+        noise = torch.rand(2, generator=fresh) + torch.rand(2, generator=fresh.batch)
+        expected = (1 + step if reads_step else 1) * (torch.tensor([1.0, 2.0]) * step + noise)
+        assert torch.equal(losses, expected)
+        assert torch.equal(norm, expected.sum())
 
 
 @pytest.mark.gpu
