@@ -165,12 +165,14 @@ class ImputedFisherZ(CITest):
         batches = [one._evaluate(i, j, S) for one in self.tests_]
         flag = np.max([batch.flag for batch in batches], axis=0).astype(np.int8)
         dof = self.n_samples_ - len(S) - 3
-        z = np.array([batch.statistic for batch in batches]) / math.sqrt(max(dof, 1))
-        within, between = 1.0 / max(dof, 1), (1.0 + 1.0 / len(z)) * z.var(axis=0, ddof=1)
+        # One row of memory for each question, so that its sums are the same in any batch.
+        z = np.stack([batch.statistic for batch in batches], axis=1) / math.sqrt(max(dof, 1))
+        m = len(batches)
+        within, between = 1.0 / max(dof, 1), (1.0 + 1.0 / m) * z.var(axis=1, ddof=1)
         share = between / (within + between)
         with np.errstate(divide="ignore"):
-            freedom = np.where(share > 0.0, (len(z) - 1) / share**2, np.inf)
-        statistic = np.where(flag == Flag.OK, z.mean(axis=0) / np.sqrt(within + between), np.nan)
+            freedom = np.where(share > 0.0, (m - 1) / share**2, np.inf)
+        statistic = np.where(flag == Flag.OK, z.mean(axis=1) / np.sqrt(within + between), np.nan)
         return _StudentBatch(statistic, 2.0 * scipy.stats.t.sf(np.abs(statistic), freedom), freedom, flag)
 
 

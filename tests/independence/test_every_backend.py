@@ -82,7 +82,7 @@ def cases():
 
 
 def test_all_tests_by_name_are_here():
-    in_main_memory = {"corrected_fisherz", "conditional_gaussian"}
+    in_main_memory = {"corrected_fisherz", "conditional_gaussian", "imputed_fisherz"}
     assert set(TESTS) == set(KERNELS) & set(TESTS) | in_main_memory
 
 
