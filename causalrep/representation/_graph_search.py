@@ -21,7 +21,7 @@ def graph_of(graph: Any, labels: Any, n_images: int) -> DAG:
     ----------
     graph : DAG, networkx.DiGraph, str, estimator or None
         A graph; or anything with ``fit(frame)`` and then ``graph_``, a DAG or a PDAG. None stands for the
-        PC algorithm with its defaults.
+        PC algorithm with the rule for colliders that decides every triple.
     labels : data frame
         The labels.
     n_images : int
@@ -42,7 +42,7 @@ def graph_of(graph: Any, labels: Any, n_images: int) -> DAG:
     if graph is None:
         from causalrep.discovery import PC
 
-        graph = PC()
+        graph = PC(collider_rule="max_p")  # a triple left open may have no extension
     columns = columns_of(labels, what="labels")
     matrix = np.column_stack([np.asarray(column, dtype=np.float64) for column in columns.values()])
     complete = matrix[np.isfinite(matrix).all(axis=1)]
