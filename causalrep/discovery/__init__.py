@@ -2,6 +2,7 @@
 
 from causalrep.discovery._bootstrap import Bootstrap
 from causalrep.discovery._causallearn import CausalLearn
+from causalrep.discovery._cdnod import CDNOD, ChangeDirection
 from causalrep.discovery._conflicts import Conflict
 from causalrep.discovery._constraint_search import ConflictWarning
 from causalrep.discovery._dagma import DAGMA
@@ -20,6 +21,7 @@ from causalrep.discovery._separating_sets import SeparatingSets
 from causalrep.discovery._weighted_search import SortabilityWarning
 
 __all__ = [
+    "CDNOD",
     "DAGMA",
     "FCI",
     "GES",
@@ -29,6 +31,7 @@ __all__ = [
     "BDeu",
     "Bootstrap",
     "CausalLearn",
+    "ChangeDirection",
     "Conflict",
     "ConflictWarning",
     "DirectLiNGAM",
