@@ -87,6 +87,15 @@ def kernels(repetitions: int) -> None:
         ours.append(cpu_seconds(lambda t=test: t.test(0, 1))[0])
         theirs.append(cpu_seconds(lambda X=X: KCI_UInd().compute_pvalue(X[:, :1], X[:, 1:2]))[0])
     report("HSIC, n = 2000", ours, theirs, 1e3, "ms")
+    ours, theirs = [], []
+    i, j = np.triu_indices(10, 1)
+    for seed in range(repetitions):
+        X = np.column_stack([curved(2000, 1, 10 * seed + k)[:, :2] for k in range(5)])
+        test = HSIC().fit(X)
+        ours.append(cpu_seconds(lambda t=test: t.test_batch(i, j))[0] / len(i))
+        few = [(X[:, a : a + 1], X[:, b : b + 1]) for a, b in zip(i[:3], j[:3], strict=True)]
+        theirs.append(cpu_seconds(lambda few=few: [KCI_UInd().compute_pvalue(*pair) for pair in few])[0] / 3)
+    report("HSIC, n = 2000, all 45 pairs of 10", ours, theirs, 1e3, "ms")
     for name, make in (("RCIT", RCIT), ("GCM", GCM)):
         ours, theirs = [], []
         for seed in range(repetitions):

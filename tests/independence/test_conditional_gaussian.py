@@ -108,7 +108,7 @@ def test_the_level_holds(question):
 @pytest.mark.slow
 @by_name
 def test_the_level_holds_closely(question):
-    pvalues = [ConditionalGaussian().fit(mixed(seed)).test(*question).pvalue for seed in range(2000)]
+    pvalues = [ConditionalGaussian().fit(mixed(seed)).test(*question).pvalue for seed in range(1000)]
     assert 0.035 <= np.mean(np.array(pvalues) < 0.05) <= 0.065
 
 
