@@ -1,4 +1,4 @@
-"""Counterfactuals of real handwriting, Morpho-MNIST: ours beside VAE, hierarchical VAE and conditional diffusion.
+"""Counterfactuals of real handwriting, Morpho-MNIST, beside VAE, hierarchical VAE and conditional diffusion.
 
 One budget for all: images shown to the image network. No true counterfactual picture exists, so what is
 scored is composition (null interventions), effectiveness (thickness and intensity measured on the picture,
