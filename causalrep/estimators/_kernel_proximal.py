@@ -45,11 +45,14 @@ class KernelProximal(ProximalEstimator):
         Columns of X with the proxies.
     n_components : int, default=30
         Number of rows that span the spaces (Nyström approximation).
-    penalty : float above 0, default=0.03
+    penalty : float above 0, default=0.01
         Ridge penalty of both bridges. What predicts best is too much for a bridge: it is not chosen by
         prediction.
     cv : int, default=5
         Folds.
+    n_rep : int, default=5
+        Repetitions of the cross-fitting with other folds and components. The estimate is their median, and
+        the standard error has their spread.
     treatment_type : {"auto", "binary", "continuous"}, default="auto"
         A dose is left to the linear bridge of `ProximalTwoStage`.
     random_state : int, Generator, RandomState or None, default=None
@@ -72,9 +75,13 @@ class KernelProximal(ProximalEstimator):
     are predicted from the treatment proxies, out of fold, and the outcome regressed on the predictions, by
     scikit-learn's ridge regressions. The bridge of the treatment minimises, in the features of the treatment
     proxies as predicted from the outcome proxies, the mean of ``f**2`` in the arm less twice that of ``f`` in
-    all rows, whose minimum is the inverse probability of the arm. The penalties leave a part of the
-    confounding: with 1000 rows and a confounder whose square moves treatment and outcome, 0.8 standard errors
-    (12 draws), where the linear bridge is off by 12 and `AIPW` by 3. Half and double the penalty to see.
+    all rows, whose minimum is the inverse probability of the arm.
+
+    A bridge is the solution of an equation that is badly posed: the less penalty, the less bias and the more
+    variance, and no penalty is free of both. With 1000 rows and a confounder whose square moves treatment and
+    outcome the bias is 0.5 standard errors and 92 of 100 intervals have the truth (50 draws); with a penalty
+    of 0.03 and one repetition it is 1.3 and 70, where the linear bridge is off by 12 and `AIPW` by 3. Half
+    and double the penalty to see.
 
     References
     ----------
@@ -107,8 +114,9 @@ class KernelProximal(ProximalEstimator):
         outcome_proxy: Names | None = None,
         *,
         n_components: int = 30,
-        penalty: float = 0.03,
+        penalty: float = 0.01,
         cv: int = 5,
+        n_rep: int = 5,
         treatment_type: str = "auto",
         random_state: Any = None,
     ) -> None:
@@ -118,6 +126,7 @@ class KernelProximal(ProximalEstimator):
         self.n_components = n_components
         self.penalty = penalty
         self.cv = cv
+        self.n_rep = n_rep
         self.treatment_type = treatment_type
         self.random_state = random_state
 
@@ -133,7 +142,7 @@ class KernelProximal(ProximalEstimator):
             self._warn_of_dose()
             bridge = TwoStageBridge(sample, z, w, interactions=False)
             theta = float(np.average(bridge.effect, weights=sample.weight))
-            self._score_of_rows = pseudo_score(theta, bridge.influence @ bridge.contrast[0])
+            self._by_repetition = [pseudo_score(theta, bridge.influence @ bridge.contrast[0])]
             return
         seed = as_seed(self.random_state)
         splits = make_splits(
@@ -141,22 +150,24 @@ class KernelProximal(ProximalEstimator):
             len(sample.y),
             strata=sample.t.astype(np.intp),
             groups=sample.cluster,
-            n_rep=1,
+            n_rep=count_of(self, "n_rep"),
             seed=seed,
         )
-        _check_rows(sample, splits[0])
         sides = np.column_stack([w, sample.W]), np.column_stack([z, sample.W])
-        psi = np.zeros(len(sample.y))
-        for arm, sign in ((0, -1.0), (1, 1.0)):
-            taken = sample.t == arm
-            for k, (train, test) in enumerate(splits[0]):
-                key = keyed_seed(seed, "bridges", arm, k)
-                h, q = _bridges(sample, sides, taken, train, test, n_components, self.penalty, key)
-                psi[test] += sign * (h + taken[test] * q * (sample.y[test] - h))
-        self._score_of_rows = LinearScore(psi, np.ones_like(psi))
+        self._by_repetition = []
+        for rep, folds in enumerate(splits):
+            _check_rows(sample, folds)
+            psi = np.zeros(len(sample.y))
+            for arm, sign in ((0, -1.0), (1, 1.0)):
+                taken = sample.t == arm
+                for k, (train, test) in enumerate(folds):
+                    key = keyed_seed(seed, "bridges", rep, arm, k)
+                    h, q = _bridges(sample, sides, taken, train, test, n_components, self.penalty, key)
+                    psi[test] += sign * (h + taken[test] * q * (sample.y[test] - h))
+            self._by_repetition.append(LinearScore(psi, np.ones_like(psi)))
 
     def _scores(self, estimand: str) -> list[LinearScore]:  # noqa: ARG002
-        return [self._score_of_rows]
+        return self._by_repetition
 
 
 def _check_rows(sample: Sample, splits: Sequence[Split]) -> None:

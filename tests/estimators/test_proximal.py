@@ -177,11 +177,11 @@ def curved_design(n, seed):
 @pytest.mark.filterwarnings("ignore::causalrep.estimators.OverlapWarning")
 def test_kernels_find_bridges_that_are_no_lines():
     X, y = curved_design(1200, 0)
-    curved = KernelProximal(0, 1, 2, cv=2, random_state=0).fit(X, y).ate()
+    curved = KernelProximal(0, 1, 2, cv=2, n_rep=3, random_state=0).fit(X, y).ate()
     straight = ProximalTwoStage(0, 1, 2).fit(X, y).ate()
     adjusted = AIPW(0, cv=2, random_state=0).fit(X, y).ate()
     assert abs(curved.estimate - 2) < 2.5 * curved.se
-    assert curved.se < 0.3
+    assert curved.se < 0.5
     assert adjusted.estimate - 2 > 2.5 * adjusted.se  # noisy proxies leave confounding
     assert straight.estimate - 2 > 5 * straight.se
 
@@ -214,7 +214,31 @@ def test_the_inverse_probability_minimises_its_loss():
     assert np.sum(weight * taken * f) == pytest.approx(weight.sum())  # the constant is not penalised
 
 
-@pytest.mark.parametrize("options", [{"n_components": 0}, {"penalty": 0.0}])
+def test_repetitions_are_pooled_by_their_median_and_spread():
+    X, y, _ = hidden_design(200, 0)
+    est = KernelProximal("t", "z", "w", cv=2, n_components=10, n_rep=3, random_state=3).fit(X, y)
+    each = [score.solve(np.ones(200)) for score in est._scores("ate")]
+    thetas = np.array([theta for theta, _ in each])
+    variances = [influence.var(ddof=1) / 200 for _, influence in each]
+    assert len(set(thetas)) == 3
+    assert est.ate().estimate == np.median(thetas)
+    assert est.ate().se == pytest.approx(np.sqrt(np.median(variances + (thetas - np.median(thetas)) ** 2)))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::causalrep.estimators.OverlapWarning")
+def test_intervals_of_kernels_cover_on_a_curve():
+    hits = []
+    for seed in range(100):
+        X, y = curved_design(1000, 500 + seed)
+        low, high = KernelProximal(0, 1, 2, random_state=0).fit(X, y).ate().ci
+        hits.append(low < 2 < high)
+    assert (
+        np.mean(hits) > 0.84
+    )  # the penalty leaves a bias of half a standard error: 0.92, less 3 errors of 0.027
+
+
+@pytest.mark.parametrize("options", [{"n_components": 0}, {"penalty": 0.0}, {"n_rep": 0}])
 def test_options_of_kernels_are_checked(options):
     X, y, _ = hidden_design(60, 0)
     with pytest.raises(DataError, match=f"`{next(iter(options))}`"):
@@ -240,7 +264,7 @@ TOO_MANY = "check_sample_weight_equivalence_on_dense_data"
 
 @pytest.mark.filterwarnings("ignore::causalrep.estimators.DoseWarning")
 @parametrize_with_checks(
-    [ProximalTwoStage(0, 1, 2), KernelProximal(0, 1, 2)],
+    [ProximalTwoStage(0, 1, 2), KernelProximal(0, 1, 2, n_rep=1)],
     expected_failed_checks=lambda est: {
         **dict.fromkeys(TWO_COLUMNS, "three columns have a role, and there are two"),
         **({} if isinstance(est, KernelProximal) else {TOO_MANY: "27 rows for 30 coefficients"}),
