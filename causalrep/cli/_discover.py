@@ -46,12 +46,12 @@ def run_discover(data: Path, *, method: str, test: str | None, alpha: float | No
 
 
 def _search(method: str, test: str | None, alpha: float | None) -> Any:
-    from causalrep.discovery import DAGMA, FCI, GES, NOTEARS, PC, RFCI, CausalLearn, DirectLiNGAM
+    from causalrep.discovery import BOSS, DAGMA, FCI, GES, NOTEARS, PC, RFCI, CausalLearn, DirectLiNGAM
 
     if method in _OF_TESTS:
         kind = {"pc": PC, "fci": FCI, "rfci": RFCI}[method]
         return kind(test=test or "fisherz", alpha=0.01 if alpha is None else alpha)
     if test is not None or alpha is not None:
         raise DataError(f"`--test` and `--alpha` are for {', '.join(_OF_TESTS)}; {method} has neither")
-    own = {"ges": GES, "direct_lingam": DirectLiNGAM, "notears": NOTEARS, "dagma": DAGMA}
+    own = {"boss": BOSS, "ges": GES, "direct_lingam": DirectLiNGAM, "notears": NOTEARS, "dagma": DAGMA}
     return own[method]() if method in own else CausalLearn(method)

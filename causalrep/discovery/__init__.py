@@ -1,6 +1,7 @@
 """Causal graphs from data: search algorithms as scikit-learn estimators with a ``graph_``."""
 
 from causalrep.discovery._bootstrap import Bootstrap
+from causalrep.discovery._boss import BOSS
 from causalrep.discovery._causallearn import CausalLearn
 from causalrep.discovery._cdnod import CDNOD, ChangeDirection
 from causalrep.discovery._conflicts import Conflict
@@ -21,6 +22,7 @@ from causalrep.discovery._separating_sets import SeparatingSets
 from causalrep.discovery._weighted_search import SortabilityWarning
 
 __all__ = [
+    "BOSS",
     "CDNOD",
     "DAGMA",
     "FCI",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -41,14 +41,23 @@ class Climb:
         What is known, in canonical order. The classes visited all have a member that agrees with it.
     max_degree : int or None
         Largest number of adjacent nodes that an insertion may lead to.
+    start : sequence of (int, int), default=None
+        Edges of the DAG whose class the search starts from, which agrees with what is known; by default those
+        that are required.
     """
 
-    def __init__(self, score: LocalScore, constraints: Constraints, max_degree: int | None) -> None:
+    def __init__(
+        self,
+        score: LocalScore,
+        constraints: Constraints,
+        max_degree: int | None,
+        start: Sequence[tuple[int, int]] | None = None,
+    ) -> None:
         self._score, self._constraints = score, constraints
         self._d = len(score.names_)
         self._max_degree = self._d if max_degree is None else max_degree
-        required = np.argwhere(constraints.required).tolist()
-        self.graph = EssentialGraph(self._d, [(i, j) for i, j in required])
+        required = [(i, j) for i, j in np.argwhere(constraints.required).tolist()]
+        self.graph = EssentialGraph(self._d, required if start is None else start)
         self._allowed = ~constraints.never_adjacent
         np.fill_diagonal(self._allowed, False)
         self._known = np.argwhere(constraints.directions).tolist()

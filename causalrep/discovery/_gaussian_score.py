@@ -159,7 +159,7 @@ class GaussianBIC(LocalScore):
 
     def local(self, node: int, parents: Sequence[int]) -> float:
         """Return the term of a node (see `LocalScore`)."""
-        share = self._left(list(parents), np.array([node]))[0][0]
+        share = self._left(list(parents), np.empty(0, dtype=np.int64), node)[2]
         log_v = float(self._log_variance[node]) + math.log(max(share, SMALLEST_PIVOT))
         return -0.5 * self.n_samples_ * (math.log(2.0 * math.pi) + log_v + 1.0) - self._price * (
             len(parents) + 1
@@ -169,24 +169,22 @@ class GaussianBIC(LocalScore):
         """Return what one more parent gains (see `LocalScore`)."""
         if len(parents) + 1 > self.n_samples_ - 4:  # a residual degree of freedom must be left
             return np.full(len(candidates), -np.inf)
-        if len(parents):
-            variance, shared = self._left(list(parents), candidates, node)
-            own = max(float(self._left(list(parents), np.array([node]))[0][0]), SMALLEST_PIVOT)
-        else:
-            variance, shared, own = np.ones(len(candidates)), self._R[node, candidates], 1.0
+        variance, shared, own = self._left(list(parents), candidates, node)
+        own = max(own, SMALLEST_PIVOT)
         usable = variance > SMALLEST_PIVOT
         explained = np.where(usable, shared**2 / (np.where(usable, variance, 1.0) * own), 0.0)
         explained = np.minimum(explained, 1.0 - SMALLEST_PIVOT / own)
         gained: Matrix = -0.5 * self.n_samples_ * np.log1p(-explained) - self._price
         return gained
 
-    def _left(self, given: list[int], columns: NDArray[np.int64], node: int = -1) -> tuple[Matrix, Matrix]:
-        """Return the variances of columns, and their covariances with `node`, that `given` leave over."""
+    def _left(self, given: list[int], columns: NDArray[np.int64], node: int) -> tuple[Matrix, Matrix, float]:
+        """Return the variances of columns, their covariances with `node`, and its variance, less `given`."""
         if not given:
-            return np.ones(len(columns)), self._R[node, columns]
+            return np.ones(len(columns)), self._R[node, columns], 1.0
         whitened = self._whitened(given, [*columns.tolist(), node])
         others, own = whitened[:, :-1], whitened[:, -1]
-        return 1.0 - np.einsum("ij,ij->j", others, others), self._R[node, columns] - own @ others
+        variance = 1.0 - np.einsum("ij,ij->j", others, others)
+        return variance, self._R[node, columns] - own @ others, 1.0 - float(own @ own)
 
     def _whitened(self, given: list[int], columns: list[int]) -> Matrix:
         """Return W with W'W the part of the covariances of columns that `given` explain."""

@@ -5,7 +5,7 @@ import pytest
 
 from causalrep.cli import main
 from causalrep.cli._tables import read_graph, read_table, write_graph
-from causalrep.discovery import DAGMA, FCI, GES, NOTEARS, PC, DirectLiNGAM
+from causalrep.discovery import BOSS, DAGMA, FCI, GES, NOTEARS, PC, DirectLiNGAM
 from causalrep.estimators import causal_effect
 from causalrep.graphs import ADMG, CPDAG, DAG, MPDAG, PAG
 from causalrep.scm import SCM
@@ -42,7 +42,7 @@ def test_the_graph_is_that_of_the_search(files, tmp_path, capsys, kind, name):
     assert found.to_string() in printed
 
 
-_OWN = {"ges": GES, "direct_lingam": DirectLiNGAM, "notears": NOTEARS, "dagma": DAGMA}
+_OWN = {"boss": BOSS, "ges": GES, "direct_lingam": DirectLiNGAM, "notears": NOTEARS, "dagma": DAGMA}
 
 
 @pytest.mark.filterwarnings("ignore::causalrep.discovery.SortabilityWarning")
