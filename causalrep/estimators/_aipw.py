@@ -24,8 +24,9 @@ class AIPW(AdjustingEstimator):
     outcome_model : {"auto", "linear"} or estimator, default="auto"
         Regressor of the outcome, fitted in each arm; ``"auto"`` is ridge regression on the covariates and,
         where there are 40 rows for each, their squares and their products. Where splines have smaller
-        leave-one-out errors, and there are 200 rows, it is a blend of that with splines, boosted trees, a network
-        and a kernel that learns which covariates matter, weighted by their errors out of fold. A classifier serves for an outcome of 0 and 1.
+        leave-one-out errors, and there are 200 rows, it is a blend of that with splines, boosted trees, a
+        network and a kernel that learns which covariates matter, weighted by their errors out of fold. A
+        classifier serves for an outcome of 0 and 1.
     propensity_model : {"auto", "linear"} or classifier, default="auto"
         Model of the treatment; ``"auto"`` is logistic regression on the same features, or such a blend. For a
         dose, a regressor.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from causalrep.estimators._data import of_length, read_table, read_weight
 from causalrep.estimators._door import RoleReader
-from causalrep.estimators._result import EffectResult, joined, limits, standard_error, widened
+from causalrep.estimators._result import (
+    EffectResult,
+    joined,
+    limits,
+    simultaneous_level,
+    standard_error,
+    widened,
+)
 from causalrep.estimators._scores import LinearScore, Projection, middle_of, project, with_intercept
-from causalrep.utils import DataError, columns_of
+from causalrep.utils import DataError, columns_of, keyed_generator
 
 __all__ = ["EffectEstimator"]
 
@@ -232,8 +240,8 @@ class EffectEstimator(RoleReader):
     def _predict(self, W: Array) -> Array:
         return np.asarray(with_intercept(self._filled(W)) @ self._projection().coefficients)
 
-    def interval(self, X: Any, *, alpha: float = 0.05) -> EffectResult:
-        """Return the best linear projection of the effect at each row, with a pointwise interval.
+    def interval(self, X: Any, *, alpha: float = 0.05, simultaneous: bool = False) -> EffectResult:
+        """Return the best linear projection of the effect at each row, with an interval.
 
         Parameters
         ----------
@@ -241,6 +249,8 @@ class EffectEstimator(RoleReader):
             Rows with the columns of `fit`.
         alpha : float in (0, 1), default=0.05
             One less the level of each interval.
+        simultaneous : bool, default=False
+            Whether all intervals shall hold together at this level: a band, by Gaussian multipliers.
 
         Returns
         -------
@@ -250,10 +260,21 @@ class EffectEstimator(RoleReader):
         """
         if self._contrasts:
             n = len(self._sample.y)
-            found = [widened(one.interval(X, alpha=alpha), rows, n) for one, rows in self._learners]
-            return self._joined(found, "effect at each row")
+            each = [widened(one.interval(X, alpha=alpha), rows, n) for one, rows in self._learners]
+            return self._banded(self._joined(each, "effect at each row"), alpha, simultaneous)
         values, influence = self._projection().at(self._filled(self._covariates(X)))
-        return self._pack(values, influence, alpha, "effect at each row, linear")
+        found = self._pack(values, influence, alpha, "effect at each row, linear")
+        return self._banded(found, alpha, simultaneous)
+
+    def _banded(self, result: EffectResult, alpha: float, simultaneous: bool) -> EffectResult:
+        """Return the result with intervals that hold together, if that is asked for."""
+        if not simultaneous:
+            return result
+        influence = result.influence.reshape(len(result.influence), -1)
+        generator = keyed_generator(getattr(self, "_seed", 0), "band")
+        level = simultaneous_level(influence, alpha, self._sample.cluster, generator)
+        method = f"{result.method}, simultaneous"
+        return replace(result, ci=limits(result.estimate, result.se, level), method=method)
 
     def score(self, X: Any, y: Any, *, treatment: Any = None, sample_weight: Any = None) -> float:
         """Return the negative R-loss: how badly the predicted effects explain what the nuisances leave.

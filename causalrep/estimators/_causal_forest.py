@@ -273,7 +273,7 @@ class CausalForest(AdjustingEstimator):
     def _predict(self, W: Array) -> Array:
         return np.concatenate([effect_of(bags.moments)[0] for _, bags in self._bags(W)])
 
-    def interval(self, X: Any, *, alpha: float = 0.05) -> EffectResult:
+    def interval(self, X: Any, *, alpha: float = 0.05, simultaneous: bool = False) -> EffectResult:
         """Return the effect at each row, with a pointwise interval by the bootstrap of little bags.
 
         Parameters
@@ -282,6 +282,8 @@ class CausalForest(AdjustingEstimator):
             Rows with the columns of `fit`.
         alpha : float in (0, 1), default=0.05
             One less the level of each interval.
+        simultaneous : bool, default=False
+            Whether all intervals shall hold together at this level: a band, by Gaussian multipliers.
 
         Returns
         -------
@@ -291,7 +293,7 @@ class CausalForest(AdjustingEstimator):
             vary.
         """
         if self._contrasts:
-            return super().interval(X, alpha=alpha)
+            return super().interval(X, alpha=alpha, simultaneous=simultaneous)
         W = self._covariates(X)
         if not 0 < alpha < 1:
             raise DataError(f"`alpha` must be in (0, 1), got {alpha}")
@@ -301,7 +303,7 @@ class CausalForest(AdjustingEstimator):
             errors.append(bags.standard_error())
             influences.append(self._influence(W[rows], bags.moments))
         estimate, se = np.concatenate(effects), np.concatenate(errors)
-        return EffectResult(
+        found = EffectResult(
             estimate,
             se,
             limits(estimate, se, alpha),
@@ -310,6 +312,7 @@ class CausalForest(AdjustingEstimator):
             f"{type(self).__name__}, effect at each row",
             self._messages(),
         )
+        return self._banded(found, alpha, simultaneous)
 
     def _bags(self, W: Array) -> Iterator[tuple[slice, LittleBags]]:
         """Yield what the forest says at blocks of rows."""

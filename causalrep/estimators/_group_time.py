@@ -15,7 +15,13 @@ from causalrep.estimators._aipw import AIPW
 from causalrep.estimators._data import codes, read_outcome, read_weight
 from causalrep.estimators._did_improved import METHODS, improved_score
 from causalrep.estimators._panel import balanced
-from causalrep.estimators._result import EffectResult, limits, standard_error
+from causalrep.estimators._result import (
+    EffectResult,
+    cluster_sums,
+    limits,
+    simultaneous_level,
+    standard_error,
+)
 from causalrep.estimators._roles import read_roles
 from causalrep.utils import DataError, RandomState, UnknownNameError, as_generator
 
@@ -323,7 +329,7 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
         if not before:
             raise DataError("there are no two periods before any start; trends cannot be compared")
         estimates, influence = self._estimates[before], self._influence[:, before]
-        sums = self._summed(influence)
+        sums = influence if self._cluster is None else cluster_sums(influence, self._cluster)
         scale = len(sums) / len(influence) ** 2
         covariance = np.cov(sums, rowvar=False).reshape(len(before), -1) * scale
         rank = int(np.linalg.matrix_rank(covariance))
@@ -343,7 +349,8 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
         se = standard_error(influence, self._cluster)
         level = alpha
         if simultaneous:
-            level = 2 * float(stats.norm.sf(self._supremum(influence, alpha)))
+            generator = as_generator(0 if self.random_state is None else self.random_state)
+            level = simultaneous_level(influence, alpha, self._cluster, generator)
         method = f"GroupTimeDiD, {what}{', simultaneous' if simultaneous else ''}"
         if not names:
             estimate, error = float(estimates[0]), float(se[0])
@@ -353,23 +360,6 @@ class GroupTimeDiD(BaseEstimator):  # type: ignore[misc]
             )
         limit = limits(estimates, se, level)
         return EffectResult(estimates, se, limit, influence, len(influence), method, (), names, self._cluster)
-
-    def _summed(self, influence: Array) -> Array:
-        """Return influences added up in clusters, or as they are."""
-        if self._cluster is None:
-            return influence
-        sums = np.zeros((int(self._cluster.max()) + 1, *influence.shape[1:]))
-        np.add.at(sums, self._cluster, influence)
-        return sums
-
-    def _supremum(self, influence: Array, alpha: float, n_draws: int = 999) -> float:
-        """Return the quantile of the largest t statistic, by Gaussian multipliers of the rows."""
-        influence = self._summed(influence)  # all units of a cluster have the same multiplier
-        scaled = influence / influence.std(axis=0, ddof=1) / np.sqrt(len(influence))
-        draws = as_generator(0 if self.random_state is None else self.random_state).normal(
-            size=(n_draws, len(influence))
-        )
-        return float(np.quantile(np.abs(draws @ scaled).max(axis=1), 1 - alpha))
 
 
 def _difference(change: Array, treated: Array, other: Array) -> tuple[float, Array]:

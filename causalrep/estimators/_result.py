@@ -12,9 +12,19 @@ from scipy import stats
 
 from causalrep.utils import DataError
 
-__all__ = ["EffectResult", "cluster_sums", "joined", "limits", "standard_error", "widened"]
+__all__ = [
+    "EffectResult",
+    "cluster_sums",
+    "joined",
+    "limits",
+    "simultaneous_level",
+    "standard_error",
+    "widened",
+]
 
 Array = NDArray[np.float64]
+
+_N_DRAWS = 999
 
 
 @dataclass(frozen=True)
@@ -176,6 +186,25 @@ def standard_error(influence: Array, cluster: NDArray[np.intp] | None = None) ->
     n_clusters = len(sums)
     sums -= sums.mean(axis=0)
     return np.asarray(np.sqrt((sums**2).sum(axis=0) * n_clusters / (n_clusters - 1)) / n)
+
+
+def simultaneous_level(
+    influence: Array, alpha: float, cluster: NDArray[np.intp] | None, generator: np.random.Generator
+) -> float:
+    """Return the `alpha` at which pointwise intervals hold together with probability 1 - `alpha`.
+
+    The largest of the t statistics is drawn by Gaussian multipliers of the rows, or of the clusters (V.
+    Chernozhukov, D. Chetverikov, K. Kato, "Gaussian approximations and multiplier bootstrap for maxima of sums
+    of high-dimensional random vectors", Annals of Statistics 41, 2013).
+    """
+    sums = influence if cluster is None else cluster_sums(influence, cluster)
+    spread = sums.std(axis=0, ddof=1)
+    scaled = sums[:, spread > 0] / spread[spread > 0] / np.sqrt(len(sums))
+    if scaled.shape[1] == 0:
+        return alpha
+    draws = generator.normal(size=(_N_DRAWS, len(sums)))
+    largest = float(np.quantile(np.abs(draws @ scaled).max(axis=1), 1 - alpha))
+    return 2 * float(stats.norm.sf(largest))
 
 
 def cluster_sums(influence: Array, cluster: NDArray[np.intp]) -> Array:

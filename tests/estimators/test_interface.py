@@ -77,6 +77,35 @@ def test_mean_outcomes_have_intervals_whose_difference_is_that_of_the_effect(fit
         AIPW(treatment="a", treatment_type="continuous").fit(X, y).predict_outcome(X, 1.0, interval=True)
 
 
+def test_a_band_is_as_wide_as_its_correlations_ask_for(fitted, design):
+    X, _ = design
+    one = X.iloc[[0]]
+    alike = pd.concat([one] * 5)  # the same effect five times needs no more than one interval
+    pointwise, band = (fitted.interval(alike, simultaneous=say) for say in (False, True))
+    # the 0.95 quantile of 999 draws has a standard error of 0.033 about 1.96
+    assert np.ptp(band.ci[0]) / np.ptp(pointwise.ci[0]) == pytest.approx(1.0, abs=0.06)
+    wide, narrow = (fitted.interval(X, simultaneous=say) for say in (True, False))
+    ratio = np.ptp(wide.ci, axis=1) / np.ptp(narrow.ci, axis=1)
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-9)
+    # linear in three covariates: above pointwise, below Scheffe's root of the 0.95 quantile of chi2(4), 3.08
+    assert 1.2 < ratio[0] < 3.09 / 1.96
+    np.testing.assert_array_equal(wide.estimate, narrow.estimate)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::causalrep.estimators.OverlapWarning")
+def test_bands_hold_together():
+    """200 draws: 0.95 to within three standard errors of 0.015, less the error of HC3 at 400 rows."""
+    grid = pd.DataFrame({"a": np.linspace(-2, 2, 9), "t": 0, "b": 0.5, "c": np.linspace(1, -1, 9)})
+    inside = []
+    for seed in range(200):
+        X, y = linear_design(400, seed)
+        est = AIPW(treatment="t", outcome_model="linear", propensity_model="linear", random_state=0).fit(X, y)
+        low, high = est.interval(grid, simultaneous=True).ci.T
+        inside.append(np.all((low < 2) & (high > 2)))
+    assert 0.90 < np.mean(inside) < 0.995
+
+
 def test_the_groups_of_gate_average_to_the_effect(fitted, design):
     labels = np.where(design[0]["a"] > 0, "high", "low")
     groups = fitted.gate(labels)
