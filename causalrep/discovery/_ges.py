@@ -83,6 +83,7 @@ class GES(ScoreSearch):
     --------
     >>> import numpy as np, pandas as pd
     >>> from causalrep.discovery import GES
+    >>> from causalrep.graphs import CPDAG
     >>> rng = np.random.default_rng(0)
     >>> x, y = rng.normal(size=(2, 2000))
     >>> c = x + y + rng.normal(size=2000)
