@@ -1,8 +1,9 @@
-"""Do 95 % intervals cover in 95 % of draws: instruments, discontinuities, panels, mediation, front doors.
+"""Do 95 % intervals cover in 95 % of draws: instruments, discontinuities, panels, mediation, doses.
 
-Run ``python benchmarks/effects/bench_coverage_designs.py [--draws 300] [--only iv]``. For each estimator and
-design with a known effect: the share of draws whose interval has it, the mean error of its middle over the
-spread of the middles, that spread, the mean standard error, and the median CPU milliseconds of a fit.
+Run ``python benchmarks/effects/bench_coverage_designs.py [--draws 300] [--only iv] [--estimator LIML]``. For
+each estimator and design with a known effect: the share of draws whose interval has it, the mean error of its
+middle over the spread of the middles, that spread, the mean standard error, and the median CPU milliseconds
+of a fit.
 """
 
 from __future__ import annotations
@@ -12,25 +13,32 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from causalrep.estimators import (
     GMM,
     LIML,
     DifferenceInDifferences,
+    DoseResponse,
+    EffectResult,
     FrontDoor,
     GroupTimeDiD,
+    MatrixCompletion,
     Mediation,
     OverlapWarning,
     RegressionDiscontinuity,
+    ShiftIntervention,
+    SurvivalEffect,
     SyntheticDiD,
     TwoStageLeastSquares,
 )
-
-QUICK = False
 
 Draw = Iterator[tuple[str, float, Any]]
 _LINEAR = {"outcome_model": "linear", "propensity_model": "linear", "cv": 2, "random_state": 0}
@@ -71,6 +79,10 @@ def panels(seed: int) -> Draw:
     for method in ("cross_fit", "improved"):
         did = DifferenceInDifferences("g", "t", "i", method=method, random_state=0)
         yield f"DiD, {method}", 1.0, lambda did=did: did.fit(X, y).att()
+    seen = np.concatenate([rows := rng.random(n) < 0.5, ~rows])  # each unit in one period only
+    survey, answers = X.loc[seen, ["g", "t", "a"]].reset_index(drop=True), y[seen].to_numpy()
+    sections = DifferenceInDifferences("g", "t", method="improved")
+    yield "DiD, improved, cross-sections", 1.0, lambda: sections.fit(survey, answers).att()
     start = rng.choice([0, 3, 4], 300, p=[0.4, 0.35, 0.25])
     cells = pd.DataFrame({"i": np.repeat(np.arange(300), 5), "t": np.tile(np.arange(1, 6), 300)})
     cells["g"] = start[cells["i"]]
@@ -85,6 +97,8 @@ def panels(seed: int) -> Draw:
     block["i"] = np.repeat(np.arange(30), 20)
     synthetic = SyntheticDiD("d", "t", "i", random_state=0)
     yield "DiD, synthetic", 2.0, lambda: synthetic.fit(block, (paths + 2 * state).ravel()).att()
+    completion = MatrixCompletion("d", "t", "i", random_state=0)
+    yield "matrix completion", 2.0, lambda: completion.fit(block, (paths + 2 * state).ravel()).att()
 
 
 def mediators(seed: int) -> Draw:
@@ -107,11 +121,54 @@ def mediators(seed: int) -> Draw:
     yield "front door", 1.0, lambda: FrontDoor(**_LINEAR).fit(W, z, treatment=d, mediator=through).ate()
 
 
+def doses(seed: int) -> Draw:
+    """Draw a dose that two covariates move, with a mean outcome of sin(dose) if all had it; n = 500."""
+    rng = np.random.default_rng(seed)
+    W = rng.normal(size=(500, 2))
+    dose = W @ [0.5, -0.3] + rng.normal(size=500)
+    y = np.sin(dose) + (0.3 * dose + 1) * W[:, 0] + 0.5 * rng.normal(size=500)
+    cubic = make_pipeline(PolynomialFeatures(3), StandardScaler(), Ridge())
+    est = DoseResponse(outcome_model=cubic, treatment_model="linear", random_state=seed)
+    est.fit(W, y, treatment=dose)
+    for at in (-1.5, -0.5, 0.5, 1.5):
+        yield f"dose curve at {at:g}", np.sin(at), lambda at=at: _first(est.curve([at]))
+    yield "dose curve, slope", np.exp(-0.67), lambda: est.fit(W, y, treatment=dose).slope()
+    shift = ShiftIntervention(shift=0.5, outcome_model=cubic, ratio_model="linear", random_state=seed)
+    truth = np.exp(-0.67) * np.sin(0.5)
+    yield "dose, shift by a half", truth, lambda: shift.fit(W, y, treatment=dose).ate()
+
+
+def survival(seed: int) -> Draw:
+    """Draw times to either of two causes that are censored by the arm; n = 500."""
+    rng = np.random.default_rng(seed)
+    w = rng.normal(size=(500, 1))
+    t = (rng.random(500) < 1 / (1 + np.exp(-0.7 * w[:, 0]))).astype(int)
+    ends = rng.exponential(1 / np.column_stack([0.7 * np.exp(0.5 * w[:, 0] - 0.6 * t), np.full(500, 0.3)]))
+    stops = rng.exponential(1.5 + t)
+    event = np.where(ends.min(axis=1) <= stops, 1 + ends.argmin(axis=1), 0)
+    last = np.minimum(ends.min(axis=1), stops)
+    nodes, mass = np.polynomial.hermite_e.hermegauss(60)
+    rates = [0.7 * np.exp(0.5 * nodes - 0.6 * arm) for arm in (0, 1)]
+    low, high = (mass @ (r / (r + 0.3) * -np.expm1(-r - 0.3)) / mass.sum() for r in rates)
+    options = {"outcome_model": "linear", "propensity_model": "linear", "random_state": 0}
+    risk = SurvivalEffect(cause=1, **options)
+    yield "censored, risk of a cause", high - low, lambda: risk.fit(w, last, treatment=t, event=event).ate()
+    alone = [mass @ (-np.expm1(-r - 0.3) / (r + 0.3)) / mass.sum() for r in rates]
+    lasts = SurvivalEffect(measure="time", **options)
+    yield "censored, time", alone[1] - alone[0], lambda: lasts.fit(w, last, treatment=t, event=event).ate()
+
+
+def _first(result: EffectResult) -> EffectResult:
+    return replace(result, estimate=result.estimate[0], se=result.se[0], ci=tuple(result.ci[0]))
+
+
 DESIGNS: dict[str, Callable[[int], Draw]] = {
     "iv": instruments,
     "rdd": discontinuities,
     "did": panels,
     "mediation": mediators,
+    "doses": doses,
+    "survival": survival,
 }
 
 
@@ -120,6 +177,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=300)
     parser.add_argument("--only", choices=sorted(DESIGNS))
+    parser.add_argument("--estimator", default="", help="part of the names of the rows to fill")
     arguments = parser.parse_args()
     print("| design, estimator | coverage | bias / spread | spread | mean se | CPU ms |")
     print("|---|---|---|---|---|---|")
@@ -133,6 +191,8 @@ def main() -> None:
                     "ignore", OverlapWarning
                 )  # a rare row in a draw; the interval must hold
                 for label, truth, estimate in design(seed):
+                    if arguments.estimator not in label:
+                        continue
                     start = time.process_time()
                     result = estimate()
                     spent = time.process_time() - start
