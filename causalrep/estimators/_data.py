@@ -261,7 +261,8 @@ def read_treatment(
         raise DataError(f"`reference` is {reference!r}, but the treatment is a dose and has no arms")
     if not numeric:
         raise DataError(
-            f"`treatment` must have two values or be numeric, got {len(arms)} values: {list(arms[:5])}"
+            f"`treatment` must have two values or be numeric here, got {len(arms)} values: "
+            f"{arms[:5].tolist()}; estimators like AIPW compare several arms"
         )
     whole = bool(np.all(raw == np.round(raw.astype(np.float64))))
     if kind in ("auto", "binary"):

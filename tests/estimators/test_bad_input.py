@@ -99,7 +99,7 @@ def test_many_whole_numbers_are_no_arms(parts):
     assert np.isfinite(fit(W, y, many, treatment_type="continuous").ate().estimate)
     with pytest.warns(DoseWarning, match="read as a dose"):
         fit(W, y, np.arange(400) % 3)
-    with pytest.raises(DataError, match="must have two values or be numeric"):
+    with pytest.raises(DataError, match="must have two values or be numeric here"):
         EntropyBalancing().fit(W, y, treatment=np.array(["low", "mid", "high", "mid"] * 100))
 
 
