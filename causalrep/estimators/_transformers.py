@@ -73,7 +73,7 @@ class PropensityScore(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     >>> from causalrep.estimators import PropensityScore
     >>> rng = np.random.default_rng(0)
     >>> z = rng.normal(size=500)
-    >>> X = pd.DataFrame({"z": z, "t": (rng.random(500) < 1 / (1 + np.exp(-z))).astype(int)})
+    >>> X = pd.DataFrame({"z": z, "t": (rng.random(500) < 1 / (1 + np.exp(-z / 2))).astype(int)})
     >>> step = PropensityScore(treatment="t", model="linear", random_state=0).set_output(transform="pandas")
     >>> list(step.fit_transform(X).columns)
     ['propensity']
