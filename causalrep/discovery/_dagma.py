@@ -25,7 +25,7 @@ _ACYCLIC = 1e-6
 class DAGMA(WeightedSearch):
     """Learn a weighted acyclic graph by least squares with a barrier against cycles.
 
-    It solves the problem of `NOTEARS`, in a tenth of the time and mostly with no worse an optimum: the
+    It solves the problem of `NOTEARS`, in a fraction of the time and mostly with no worse an optimum: the
     constraint is the logarithm of a determinant, and the loss loses weight beside it from stage to stage.
 
     **The answer depends on the units of the columns**, as that of `NOTEARS` does; see there when that is
