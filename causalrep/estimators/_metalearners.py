@@ -246,7 +246,8 @@ class RLearner(XLearner):
         Nuisance models, see `AIPW`.
     final_model : {"linear", "auto"} or regressor, default="linear"
         Regressor of the ratio of residuals, which must take sample weights. ``"linear"`` is least squares;
-        ``"auto"`` the mean of a plane, a sum of curves, curves with their products, and trees.
+        ``"auto"`` is the mean of a plane, a sum of curves, curves with their products, trees, and a kernel
+        that learns which covariates change the effect.
     cv : int, splitter or iterable of (train, test), default=5
         Folds.
     n_rep : int, default=1
