@@ -1,9 +1,8 @@
-"""Effects beside EconML, DoubleML and CausalML: coverage, errors on known effects, CPU seconds, memory.
+"""Effects on designs with a known truth: coverage of averages and rows, CPU seconds beside peers, memory.
 
-The peers live in an environment of their own: ``--peer /path/to/python`` runs ``peers.py`` there, on the same
-data.
-``--part coverage`` draws designs, ``accuracy`` compares on the nonlinear design and the semi-synthetic data,
-``speed`` times linear nuisances and the forest at 2,000 rows, ``memory`` fits a million rows of 50 columns.
+``--part coverage`` and ``rows`` draw designs of 2,000 rows, ``speed`` times linear nuisances and a forest on
+one of them, ``memory`` fits a million rows of 50 columns. The peers live in an environment of their own:
+``--peer /path/to/python`` runs ``peers.py`` there, on the same data.
 """
 
 from __future__ import annotations
@@ -15,90 +14,78 @@ import resource
 import statistics
 import subprocess
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from designs import DATA_SETS, DESIGNS, nonlinear
+from designs import DESIGNS, nonlinear
+from joblib import Parallel, delayed
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from causalrep.estimators import AIPW, CausalForest, DoubleML, RLearner, TARNet
+from causalrep.estimators import AIPW, TMLE, CausalForest, DoubleML, RLearner, share_nuisances
 
 QUICK = False
 LINEAR = {"outcome_model": "linear", "propensity_model": "linear"}
 
 
-def coverage(n_draws: int) -> None:
+COVERED: dict[str, tuple[str, Callable[[int], Any]]] = {
+    "linear, AIPW with linear models": ("linear", lambda seed: AIPW(random_state=seed, **LINEAR)),
+    "linear, AIPW by default": ("linear", lambda seed: AIPW(random_state=seed)),
+    "nonlinear, AIPW by default": ("nonlinear", lambda seed: AIPW(random_state=seed)),
+    "nonlinear, TMLE by default": ("nonlinear", lambda seed: TMLE(random_state=seed)),
+}
+
+
+def coverage(n_draws: int, n_jobs: int) -> None:
     """Print coverage, width and bias of 95 % intervals of the mean effect, 2,000 rows a draw."""
-    linear: dict[str, tuple[str, Callable[[int], Any]]] = {
-        "linear, AIPW with linear models": ("linear", lambda seed: AIPW(random_state=seed, **LINEAR)),
-        "linear, AIPW by default": ("linear", lambda seed: AIPW(random_state=seed)),
-        "nonlinear, AIPW by default": ("nonlinear", lambda seed: AIPW(random_state=seed)),
-    }
-    for name, (design, make) in linear.items():
-        draws = n_draws
-        found = []
-        start = time.process_time()
-        for seed in range(draws):
-            data = DESIGNS[design](2000, seed)
-            result = make(seed).fit(data["W"], data["y"], treatment=data["t"]).ate()
-            found.append((result.estimate, result.se, *result.ci))
-        estimate, se, low, high = np.array(found).T
+    for name in COVERED:
+        found = Parallel(n_jobs=n_jobs)(delayed(mean_effect)(name, seed) for seed in range(n_draws))
+        estimate, se, low, high, seconds = np.array(found).T
+        error = estimate.mean() - 1
         print(
             f"{name:<34} covers {np.mean((low < 1) & (high > 1)):.3f}, width {np.mean(high - low):.3f}, "
-            f"bias {np.mean(estimate - 1):+.4f} = {np.mean(estimate - 1) / se.mean():+.2f} se, "
-            f"{(time.process_time() - start) / draws:.2f} CPU s a draw ({draws} draws)",
+            f"bias {error:+.4f} = {error / se.mean():+.2f} se, "
+            f"spread {estimate.std():.4f}, mean se {se.mean():.4f}, "
+            f"{statistics.median(seconds):.2f} CPU s a draw ({n_draws} draws)",
             flush=True,
         )
 
 
-def rows(n_draws: int) -> None:
-    """Print the coverage of the forest's intervals of the effects of single rows."""
+def mean_effect(name: str, seed: int) -> tuple[float, ...]:
+    """Return estimate, standard error, interval and CPU seconds of a draw."""
+    design, make = COVERED[name]
+    data = DESIGNS[design](2000, seed)
+    start = time.process_time()
+    result = make(seed).fit(data["W"], data["y"], treatment=data["t"]).ate()
+    return result.estimate, result.se, *result.ci, time.process_time() - start
+
+
+def rows(n_draws: int, n_jobs: int) -> None:
+    """Print the coverage of the forest's intervals of the effects of single rows, and errors of effects."""
     for design in DESIGNS:
-        shares, errors = [], []
-        for seed in range(n_draws):
-            data = DESIGNS[design](2000, seed)
-            forest = CausalForest(n_estimators=200, random_state=seed).fit(
-                data["W"], data["y"], treatment=data["t"]
-            )
-            result = forest.interval(data["W"])
-            inside = (result.ci[:, 0] < data["effect"]) & (data["effect"] < result.ci[:, 1])
-            shares.append(inside.mean())
-            errors.append(np.sqrt(np.mean((result.estimate - data["effect"]) ** 2)))
-        print(f"{design}: rows covered {np.mean(shares):.3f}, error {np.mean(errors):.3f}", flush=True)
+        found = Parallel(n_jobs=n_jobs)(delayed(effects_of_rows)(design, seed) for seed in range(n_draws))
+        covered, width, forest, learner = np.mean(found, axis=0)
+        print(
+            f"{design}: the forest covers {covered:.3f} of the rows, width {width:.2f}, error {forest:.3f}; "
+            f"RLearner, auto: error {learner:.3f} ({n_draws} draws)",
+            flush=True,
+        )
 
 
-def ours() -> dict[str, Any]:
-    return {
-        "causalrep CausalForest": CausalForest(n_estimators=200, random_state=0),
-        "causalrep RLearner, auto": RLearner(final_model="auto", random_state=0),
-        "causalrep TARNet": TARNet(random_state=0),
-    }
-
-
-def accuracy(peer: str | None, n_draws: int, wanted: list[str] | None) -> None:
-    """Print the median root error of effects and the median error of their average, for all libraries."""
-    sources = [("nonlinear", range(n_draws)), *((name, keys) for name, (_, keys) in DATA_SETS.items())]
-    for source, keys in sources:
-        if wanted and source not in wanted:
-            continue
-        found: dict[str, list[tuple[float, float]]] = {}
-        for key in keys:
-            data = DESIGNS[source](2000, key) if source in DESIGNS else DATA_SETS[source][0](key)
-            for name, learner in ours().items():
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    learner.fit(data["W"], data["y"], treatment=data["t"])
-                error = np.sqrt(np.mean((learner.predict(data["W"]) - data["effect"]) ** 2))
-                gap = abs(learner.ate().estimate - data["effect"].mean())
-                found.setdefault(name, []).append((float(error), float(gap)))
-            for line in by_peer(peer, "effects", source, str(key)):
-                found.setdefault(line["name"], []).append((line["pehe"], abs(line["ate"])))
-        for name, errors in found.items():
-            pehe, gap = (statistics.median(column) for column in zip(*errors, strict=True))
-            print(f"{source:<10} {name:<26} root PEHE {pehe:.3f}   ATE error {gap:.3f}", flush=True)
+def effects_of_rows(design: str, seed: int) -> tuple[float, ...]:
+    """Return coverage, width and root error of the forest, and the root error of the R-learner."""
+    data = DESIGNS[design](2000, seed)
+    with share_nuisances():
+        forest = CausalForest(n_estimators=200, random_state=seed)
+        result = forest.fit(data["W"], data["y"], treatment=data["t"]).interval(data["W"])
+        learner = RLearner(final_model="auto", random_state=seed).fit(
+            data["W"], data["y"], treatment=data["t"]
+        )
+    low, high = result.ci.T
+    errors = [found - data["effect"] for found in (result.estimate, learner.predict(data["W"]))]
+    inside = (low < data["effect"]) & (data["effect"] < high)
+    return float(inside.mean()), float((high - low).mean()), *(float(np.sqrt(np.mean(e**2))) for e in errors)
 
 
 def by_peer(peer: str | None, *arguments: str) -> list[dict[str, Any]]:
@@ -151,19 +138,17 @@ def memory() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--part", choices=["coverage", "rows", "accuracy", "speed", "memory"], default="speed"
-    )
+    parser.add_argument("--part", choices=["coverage", "rows", "speed", "memory"], default="speed")
     parser.add_argument("--draws", type=int, default=300)
-    parser.add_argument("--source", nargs="+", choices=["nonlinear", *DATA_SETS], help="for accuracy; all")
+    parser.add_argument("--jobs", type=int, default=1, help="processes, for coverage and rows")
     parser.add_argument("--peer", help="interpreter of an environment with econml, doubleml and causalml")
     arguments = parser.parse_args()
     if arguments.part == "coverage":
-        coverage(arguments.draws)
+        coverage(arguments.draws, arguments.jobs)
+    elif arguments.part == "rows":
+        rows(arguments.draws, arguments.jobs)
     elif arguments.part == "rows":
         rows(arguments.draws)
-    elif arguments.part == "accuracy":
-        accuracy(arguments.peer, arguments.draws, arguments.source)
     elif arguments.part == "speed":
         speed(arguments.peer)
     else:

@@ -1,6 +1,6 @@
 """Designs with known effects, and the semi-synthetic data of ../shared/data, for causalrep and its peers.
 
-It imports NumPy and, for files, pandas: the environments of the peers have no causalrep.
+It imports NumPy and, for files, polars: the environments of the peers have no causalrep.
 """
 
 from __future__ import annotations
@@ -55,10 +55,12 @@ def ihdp(replication: int) -> dict[str, np.ndarray]:
 
 def acic(setting: int) -> dict[str, np.ndarray]:
     """Return a setting of the 2016 challenge, 1 to 5 (Dorie et al. 2019); letters become indicators."""
-    import pandas as pd
+    import polars as pl
 
     rows = _read(DATA / "acic2016" / f"zymu_{setting}.csv")
-    W = pd.get_dummies(pd.read_parquet(DATA / "acic2016" / "x.parquet"), drop_first=True).to_numpy(float)
+    frame = pl.read_parquet(DATA / "acic2016" / "x.parquet")
+    letters = frame.select(~pl.selectors.numeric()).columns
+    W = frame.to_dummies(letters, drop_first=True).to_numpy().astype(float)
     t = rows["z"].astype(int)
     y = np.where(t == 1, rows["y1"], rows["y0"])
     return {"W": W, "t": t, "y": y, "effect": rows["mu1"] - rows["mu0"]}
@@ -66,12 +68,12 @@ def acic(setting: int) -> dict[str, np.ndarray]:
 
 def twins(seed: int) -> dict[str, np.ndarray]:
     """Return twins of whom one is hidden, by a propensity that is linear in the covariates (GANITE)."""
-    import pandas as pd
+    import polars as pl
 
-    frame = pd.read_parquet(DATA / "twins_ganite" / "twin_data.parquet")
-    W = frame.iloc[:, :30].to_numpy(float)
+    rows = pl.read_parquet(DATA / "twins_ganite" / "twin_data.parquet").to_numpy().astype(float)
+    W = rows[:, :30]
     W = np.nan_to_num((W - W.mean(axis=0)) / W.std(axis=0))
-    dead = (frame.iloc[:, 30:32].to_numpy(float) < 9999).astype(float)
+    dead = (rows[:, 30:32] < 9999).astype(float)
     rng = np.random.default_rng(seed)
     logit = W @ rng.uniform(-0.1, 0.1, 30) + 0.1 * rng.normal(size=len(W))
     t = (rng.random(len(W)) < 1 / (1 + np.exp(-logit))).astype(int)
@@ -85,4 +87,4 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     return {name.strip('"'): values[:, j] for j, name in enumerate(rows[0])}
 
 
-DATA_SETS = {"ihdp": (ihdp, range(1, 7)), "acic2016": (acic, range(1, 6)), "twins": (twins, range(1))}
+DATA_SETS = {"ihdp": (ihdp, range(1, 7)), "acic2016": (acic, range(1, 6)), "twins": (twins, range(5))}

@@ -1,4 +1,4 @@
-"""The peers' side of bench_effects, run in their own environment: one JSON object a line.
+"""The peers' side of bench_effects and bench_semisynthetic, in their own environment: one JSON object a line.
 
 ``python peers.py effects SOURCE KEY``: errors of the effects and of their average on one data set.
 ``python peers.py speed``: CPU seconds of doubly robust estimates and of a forest with linear nuisances.
@@ -14,29 +14,45 @@ import warnings
 
 import numpy as np
 from designs import DATA_SETS, DESIGNS, nonlinear
-from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+)
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 warnings.filterwarnings("ignore")
 
 
-def learners() -> dict:
-    from causalml.inference.meta import BaseTRegressor
+def boosting(n: int) -> tuple:
+    """Return boosted trees for outcome and treatment; of the quick kind where there are many rows."""
+    if n > 3000:
+        return HistGradientBoostingRegressor(random_state=0), HistGradientBoostingClassifier(random_state=0)
+    return GradientBoostingRegressor(random_state=0), GradientBoostingClassifier(random_state=0)
+
+
+def learners(n: int) -> dict:
+    from causalml.inference.meta import BaseTRegressor, BaseXRegressor
     from econml.dml import CausalForestDML, LinearDML
 
-    models = {"model_y": GradientBoostingRegressor(random_state=0), "discrete_treatment": True}
-    models |= {"model_t": GradientBoostingClassifier(random_state=0), "random_state": 0, "cv": 3}
+    outcome, treatment = boosting(n)
+    models = {"model_y": outcome, "discrete_treatment": True}
+    models |= {"model_t": treatment, "random_state": 0, "cv": 3}
     return {
         "EconML CausalForestDML": CausalForestDML(n_estimators=200, n_jobs=1, **models),
         "EconML LinearDML": LinearDML(**models),
-        "CausalML BaseTRegressor": BaseTRegressor(GradientBoostingRegressor(random_state=0), control_name=0),
+        "CausalML BaseTRegressor": BaseTRegressor(outcome, control_name=0),
+        "CausalML BaseXRegressor": BaseXRegressor(outcome, control_name=0),
     }
 
 
 def effects(source: str, key: int) -> None:
+    import doubleml
+
     data = DESIGNS[source](2000, key) if source in DESIGNS else DATA_SETS[source][0](key)
     W, t, y = data["W"], data["t"], data["y"]
-    for name, learner in learners().items():
+    for name, learner in learners(len(y)).items():
         if "EconML" in name:
             learner.fit(y, t, X=W)
             found, average = learner.effect(W).ravel(), learner.ate_inference(W)
@@ -46,10 +62,16 @@ def effects(source: str, key: int) -> None:
             mean, low, high = (float(np.ravel(v)[0]) for v in learner.estimate_ate(W, t, y))
             found = learner.fit_predict(W, t, y).ravel()
         report(name, data["effect"], found, mean, float(np.ravel(low)[0]), float(np.ravel(high)[0]))
+    table = doubleml.DoubleMLData.from_arrays(W, y, t)
+    irm = doubleml.DoubleMLIRM(table, *boosting(len(y)), n_folds=5).fit()
+    low, high = irm.confint().to_numpy().ravel()
+    report("DoubleML IRM", data["effect"], None, float(irm.coef[0]), float(low), float(high))
 
 
-def report(name: str, truth: np.ndarray, found: np.ndarray, mean: float, low: float, high: float) -> None:
-    error = float(np.sqrt(np.mean((found - truth) ** 2)))
+def report(
+    name: str, truth: np.ndarray, found: np.ndarray | None, mean: float, low: float, high: float
+) -> None:
+    error = None if found is None else float(np.sqrt(np.mean((found - truth) ** 2)))
     print(
         json.dumps({"name": name, "pehe": error, "ate": mean - float(truth.mean()), "low": low, "high": high})
     )
