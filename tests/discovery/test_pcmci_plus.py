@@ -284,7 +284,7 @@ def test_bad_data_are_refused(frame):
         PCMCIPlus().fit([])
     with pytest.raises(DataError, match=r"table 1 has \['A', 'B'\]"):
         PCMCIPlus().fit([frame, frame[["A", "B"]]])
-    with pytest.raises(DataError, match="missing|NaN"):
+    with pytest.raises(DataError, match=r"missing|NaN"):
         PCMCIPlus().fit(frame.mask(frame > 3.0))
     with pytest.raises(DataError, match="`X` is needed"):
         PCMCIPlus().fit()
