@@ -89,9 +89,7 @@ def test_a_graph_gives_what_each_does_while_the_others_are_held():
     (member,) = found.members
     assert (np.abs(member.effect.estimate - [1, 2]) < 4 * member.effect.se).all()
     alone = causal_effect(chain(2000, 0), treatment="a", outcome="y", graph=GRAPH, random_state=0)
-    assert alone.estimate == pytest.approx(
-        2, abs=0.3
-    )  # b passes a part on if it is not held
+    assert alone.estimate == pytest.approx(2, abs=0.3)  # b passes a part on if it is not held
     for part in ("Joint effects of a, b on y, by the DAG", "a caused by z; b caused by a", "together"):
         assert part in str(found)
 
