@@ -194,8 +194,8 @@ def simultaneous_level(
     """Return the `alpha` at which pointwise intervals hold together with probability 1 - `alpha`.
 
     The largest of the t statistics is drawn by Gaussian multipliers of the rows, or of the clusters (V.
-    Chernozhukov, D. Chetverikov, K. Kato, "Gaussian approximations and multiplier bootstrap for maxima of sums
-    of high-dimensional random vectors", Annals of Statistics 41, 2013).
+    Chernozhukov, D. Chetverikov, K. Kato, "Gaussian approximations and multiplier bootstrap for maxima of
+    sums of high-dimensional random vectors", Annals of Statistics 41, 2013).
     """
     sums = influence if cluster is None else cluster_sums(influence, cluster)
     spread = sums.std(axis=0, ddof=1)
