@@ -262,7 +262,7 @@ def test_bad_input():
         with pytest.raises(DataError, match=f"`{name}`"):
             NOTEARS(**{name: wrong}).fit(data)
     with pytest.raises(UnknownNameError, match="did you mean 'always'"):
-        NOTEARS(standardize="alwais").fit(data)
+        NOTEARS(standardize="always_").fit(data)
     with pytest.raises(DataError, match="square"):
         NOTEARS().fit_covariance(data)
     with pytest.raises(DataError, match="symmetric"):
