@@ -233,7 +233,6 @@ def test_threads_give_the_numbers_of_one_job(family):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.filterwarnings("ignore:A worker stopped")  # of a pool that had waited, and was begun anew
 @pytest.mark.parametrize("backend", ["processes", "dask"])
 def test_processes_and_a_cluster_give_the_numbers_of_one_job(backend):
     with contextlib.ExitStack() as stack:
