@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import lars_path_gram
 
 from causalrep.independence._partial_correlation import SMALLEST_PIVOT
 
@@ -52,6 +51,10 @@ def parents_among(
     H. Zou, "The adaptive lasso and its oracle properties", Journal of the American Statistical Association
     101, 2006.
     """
+    from sklearn.linear_model import (
+        lars_path_gram,
+    )  # here, because it loads much that other searches do without
+
     G, c, total = _without(R, node, candidates, required)
     weight = np.abs(np.linalg.lstsq(G, c, rcond=None)[0])
     G, c = G * weight[:, None] * weight, c * weight

@@ -11,7 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from causalrep.discovery._constraint_search import all_or_nothing, checked_knowledge, named_test
+from causalrep.discovery._constraint_search import (
+    all_or_nothing,
+    checked_knowledge,
+    named_test,
+    publish_names,
+)
 from causalrep.discovery._independent_changes import Mechanisms, dependence_of_changes
 from causalrep.discovery._knowledge import Knowledge
 from causalrep.discovery._pc import PC
@@ -200,11 +205,7 @@ class CDNOD(BaseEstimator):  # type: ignore[misc]
             raise DataError(f"`X` has 0 feature(s) (shape=({n}, 0)) while a minimum of 1 is required.")
         if n < _FEWEST:
             raise DataError(f"CDNOD needs at least {_FEWEST} rows, got n_samples = {n}")
-        self.n_features_in_ = d
-        if all(isinstance(name, str) for name in names):
-            self.feature_names_in_ = np.array(names, dtype=object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
+        publish_names(self, names)
         self.context_ = _name_of(context, names)
         codes, domains, is_domain = self._read_context(context, n)
         table = {**dict(zip(names, matrix.T, strict=True)), self.context_: codes}

@@ -27,6 +27,7 @@ __all__ = [
     "ConflictWarning",
     "ConstraintSearch",
     "all_or_nothing",
+    "check_limits",
     "checked_knowledge",
     "named_test",
     "publish_names",
@@ -62,12 +63,7 @@ class ConstraintSearch(BaseEstimator):  # type: ignore[misc]
     _skeleton: Skeleton
 
     def _check_parameters(self) -> None:
-        if not isinstance(self.alpha, (int, float, np.number)) or not 0.0 < float(self.alpha) < 1.0:
-            raise DataError(f"`alpha` must be in (0, 1), got {self.alpha!r}")
-        if self.max_cond is not None and (
-            not isinstance(self.max_cond, (int, np.integer)) or self.max_cond < 0
-        ):
-            raise DataError(f"`max_cond` must be a non-negative integer or None, got {self.max_cond!r}")
+        check_limits(self.alpha, self.max_cond)
         if self.collider_rule not in RULES:
             raise UnknownNameError(self.collider_rule, RULES, what="`collider_rule`")
         if self.constant not in HANDLINGS:
@@ -131,6 +127,14 @@ def all_or_nothing(search: BaseEstimator) -> Iterator[None]:
         if not done:
             for name in [name for name in vars(search) if name.endswith("_") and not name.startswith("_")]:
                 delattr(search, name)
+
+
+def check_limits(alpha: Any, max_cond: Any) -> None:
+    """Raise if the level of the tests or the largest size of a conditioning set is out of range."""
+    if not isinstance(alpha, (int, float, np.number)) or not 0.0 < float(alpha) < 1.0:
+        raise DataError(f"`alpha` must be in (0, 1), got {alpha!r}")
+    if max_cond is not None and (not isinstance(max_cond, (int, np.integer)) or max_cond < 0):
+        raise DataError(f"`max_cond` must be a non-negative integer or None, got {max_cond!r}")
 
 
 def named_test(test: str | CITest) -> CITest:

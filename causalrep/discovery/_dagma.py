@@ -11,7 +11,6 @@ from causalrep.discovery._acyclic_optimum import Optimum, acyclicity, penalised_
 from causalrep.discovery._knowledge import Knowledge
 from causalrep.discovery._owl_qn import minimise_with_prices
 from causalrep.discovery._weighted_search import WeightedSearch
-from causalrep.utils import DataError
 
 __all__ = ["DAGMA", "log_barrier"]
 
@@ -125,10 +124,6 @@ class DAGMA(WeightedSearch):
         self.standardize = standardize
         self.knowledge = knowledge
         self.max_iter = max_iter
-
-    def _check_options(self) -> None:
-        if not isinstance(self.max_iter, (int, np.integer)) or self.max_iter < 1:
-            raise DataError(f"`max_iter` must be a positive integer, got {self.max_iter!r}")
 
     def _minimise(self, S: Matrix, penalty: Matrix, allowed: NDArray[np.bool_]) -> Optimum:
         where = np.nonzero(allowed)

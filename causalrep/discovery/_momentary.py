@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalrep.discovery._search import CanonicalTest, Ints
+from causalrep.discovery._skeleton import sorted_pairs
 from causalrep.independence import CITest
 from causalrep.independence._arrays import Array, to_numpy
 from causalrep.independence._base import CITestBatch
@@ -99,7 +100,7 @@ def select_lagged_parents(
     found: Bools = np.zeros_like(candidates)
     for k, near in enumerate(left):
         found[near, k] = True
-    return LaggedParents(found, pvalues, *_sorted_rows(pairs, sets), n_tests, n_untestable)
+    return LaggedParents(found, pvalues, *sorted_pairs(pairs, sets), n_tests, n_untestable)
 
 
 def _strongest_others(near: Ints, size: int) -> Ints:
@@ -108,31 +109,12 @@ def _strongest_others(near: Ints, size: int) -> Ints:
     return near[place + (place >= np.arange(len(near))[:, None])]
 
 
-def _sorted_rows(pairs: list[Ints], sets: list[Ints]) -> tuple[Ints, Ints]:
-    width = max(part.shape[1] for part in sets)
-    every = np.concatenate(pairs)
-    padded = np.concatenate(
-        [np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=-1) for part in sets]
-    )
-    order = np.lexsort((every[:, 1], every[:, 0]))
-    return every[order], padded[order]
-
-
 def _ask(canonical: CanonicalTest, i: Ints, j: Ints, S: Ints) -> CITestBatch:
-    """Ask what needs no check, in chunks."""
+    """Ask what needs no check."""
     test = canonical.test
     left, right = (test.index_array(canonical.columns(end)) for end in (i, j))
-    given = [test.index_array(canonical.columns(S[:, p])) for p in range(S.shape[1])]
-    size = test.chunk_size(S.shape[1])
-    parts = []
-    for start in range(0, len(i), size):
-        rows = slice(start, min(start + size, len(i)))
-        parts.append(test._evaluate(left[rows], right[rows], tuple(column[rows] for column in given)))
-    if len(parts) == 1:
-        return parts[0]
-    fields = ("statistic", "pvalue", "dof", "flag")
-    return type(parts[0])(
-        *(np.concatenate([to_numpy(getattr(part, field)) for part in parts]) for field in fields)
+    return test._in_chunks(
+        left, right, [test.index_array(canonical.columns(S[:, p])) for p in range(S.shape[1])]
     )
 
 

@@ -136,8 +136,6 @@ class NOTEARS(WeightedSearch):
         self.tol = tol
 
     def _check_options(self) -> None:
-        if not isinstance(self.max_iter, (int, np.integer)) or self.max_iter < 1:
-            raise DataError(f"`max_iter` must be a positive integer, got {self.max_iter!r}")
         if not isinstance(self.tol, (int, float, np.number)) or not 0.0 < float(self.tol) < np.inf:
             raise DataError(f"`tol` must be a positive number, got {self.tol!r}")
 

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from causalrep.discovery._conflicts import Conflict
-from causalrep.discovery._constraint_search import all_or_nothing, checked_knowledge, named_test
+from causalrep.discovery._constraint_search import (
+    all_or_nothing,
+    check_limits,
+    checked_knowledge,
+    named_test,
+    publish_names,
+)
 from causalrep.discovery._evidence import Evidence
 from causalrep.discovery._knowledge import Constraints, Knowledge
 from causalrep.discovery._momentary import LaggedParents, MomentaryTest, select_lagged_parents
@@ -216,7 +222,8 @@ class PCMCIPlus(BaseEstimator):  # type: ignore[misc]
         past = self._lagged_parents(test, constraints, len(names))
         momentary = MomentaryTest(test, past.candidates)
         asked = CanonicalTest(momentary, np.arange(test.d))
-        near = self._present(test.d, len(names))
+        near: NDArray[np.bool_] = np.zeros((test.d, test.d), dtype=bool)
+        near[: len(names), : len(names)] = True  # only present values may be added to the past causes
         skeleton = self._adjacencies(asked, past, near, constraints)
         evidence, n_more, n_missed = find_evidence(
             asked,
@@ -238,12 +245,7 @@ class PCMCIPlus(BaseEstimator):  # type: ignore[misc]
     def _check_parameters(self) -> None:
         if not isinstance(self.max_lag, (int, np.integer)) or self.max_lag < 1:
             raise DataError(f"`max_lag` must be a positive integer, got {self.max_lag!r}")
-        if not isinstance(self.alpha, (int, float, np.number)) or not 0.0 < float(self.alpha) < 1.0:
-            raise DataError(f"`alpha` must be in (0, 1), got {self.alpha!r}")
-        if self.max_cond is not None and (
-            not isinstance(self.max_cond, (int, np.integer)) or self.max_cond < 0
-        ):
-            raise DataError(f"`max_cond` must be a non-negative integer or None, got {self.max_cond!r}")
+        check_limits(self.alpha, self.max_cond)
         for value, known, what in (
             (self.collider_rule, RULES, "`collider_rule`"),
             (self.conflict, _POLICIES, "`conflict`"),
@@ -264,11 +266,7 @@ class PCMCIPlus(BaseEstimator):  # type: ignore[misc]
         stretches, shown = read_series(X)
         table = window_table(stretches, depth, self.missing)
         self.n_samples_ = len(table)
-        self.n_features_in_ = len(shown)
-        if all(isinstance(name, str) for name in shown):
-            self.feature_names_in_ = np.array(shown, dtype=object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
+        publish_names(self, shown)
         test = copy.copy(test).fit(table if self.device is None else move_to_device(table, self.device)[0])
         return CanonicalTest(test, np.arange(table.shape[1])), shown
 
@@ -294,12 +292,6 @@ class PCMCIPlus(BaseEstimator):  # type: ignore[misc]
         candidates = ((lag > 0) & (lag <= self.max_lag))[:, None] & ~constraints.forbidden[:, :n_series]
         required = constraints.required[:, :n_series]
         return select_lagged_parents(test, candidates, self.alpha, required, progress=self.progress)
-
-    def _present(self, n_nodes: int, n_series: int) -> NDArray[np.bool_]:
-        """Return which neighbours may be conditioned on: the present ones of present nodes."""
-        near = np.zeros((n_nodes, n_nodes), dtype=bool)
-        near[:n_series, :n_series] = True
-        return near
 
     def _adjacencies(
         self, test: CanonicalTest, past: LaggedParents, near: NDArray[np.bool_], constraints: Constraints

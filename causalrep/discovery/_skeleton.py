@@ -37,7 +37,7 @@ from causalrep.utils import progress_bar
 
 _PAIRS = 2**20  # pairs that are written out at once
 
-__all__ = ["Progress", "ProgressReport", "Skeleton", "collect", "find_skeleton", "prune"]
+__all__ = ["Progress", "ProgressReport", "Skeleton", "collect", "find_skeleton", "prune", "sorted_pairs"]
 
 
 @dataclass(frozen=True)
@@ -319,6 +319,11 @@ def collect(removed: list[Winners], before: Skeleton | None) -> tuple[Ints, Ints
     sets = [part.sets for part in removed]
     if before is not None:
         pairs, sets = [before.pairs, *pairs], [before.sets, *sets]
+    return sorted_pairs(pairs, sets)
+
+
+def sorted_pairs(pairs: list[Ints], sets: list[Ints]) -> tuple[Ints, Ints]:
+    """Return all pairs, sorted, and their sets padded with -1 to one width."""
     width = max(part.shape[1] for part in sets)
     padded = [np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=-1) for part in sets]
     every = np.concatenate(pairs)

@@ -50,14 +50,14 @@ class WeightedSearch(BaseEstimator):  # type: ignore[misc]
     threshold: float
     standardize: str
     knowledge: Knowledge | None
+    max_iter: int
 
     @abstractmethod
     def _minimise(self, S: Matrix, penalty: Matrix, allowed: NDArray[np.bool_]) -> Optimum:
         """Return the optimum over weights that differ from zero at most where that is allowed."""
 
-    @abstractmethod
     def _check_options(self) -> None:
-        """Raise if a parameter of the optimisation is out of range."""
+        """Raise if a parameter of this search alone is out of range."""
 
     def fit(self, X: Any, y: object = None) -> Self:  # noqa: ARG002
         """Learn the weights and the graph.
@@ -125,6 +125,8 @@ class WeightedSearch(BaseEstimator):  # type: ignore[misc]
                 raise DataError(f"`{what}` must be a number of at least 0, got {value!r}")
         if self.standardize not in _UNITS:
             raise UnknownNameError(self.standardize, _UNITS, what="`standardize`")
+        if not isinstance(self.max_iter, (int, np.integer)) or self.max_iter < 1:
+            raise DataError(f"`max_iter` must be a positive integer, got {self.max_iter!r}")
         checked_knowledge(self.knowledge)
         self._check_options()
 

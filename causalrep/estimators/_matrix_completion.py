@@ -203,10 +203,9 @@ class MatrixCompletion(BaseEstimator):  # type: ignore[misc]
         for k in range(self.cv):
             kept = self._left_in(seen, k)
             out, fit = seen & ~kept, None
+            grows = np.sqrt(kept.sum() / seen.sum())  # noise does, like the root of the number of its cells
             for j, share in enumerate(shares):
-                size = (
-                    share * top * np.sqrt(kept.sum() / seen.sum())
-                )  # noise grows like the root of its cells
+                size = share * top * grows
                 fit = complete(self._left, kept, size, start=fit, tolerance=1e-4).fit
                 errors[j] += float(np.mean((self._left - fit)[out] ** 2)) / self.cv
         self.penalties_, self.errors_ = shares * top / (seen.sum() / 2), errors

@@ -169,7 +169,10 @@ class CITest(ABC):
         DataError
             If the shapes do not match, a position does not exist, or a column occurs twice in a question.
         """
-        left, right, given = self._checked(i, j, S)
+        return self._in_chunks(*self._checked(i, j, S))
+
+    def _in_chunks(self, left: Array, right: Array, given: Sequence[Array]) -> CITestBatch:
+        """Answer checked questions, as many at a time as memory allows."""
         xp = namespace_of(self._anchor)
         m, size = left.shape[0], self.chunk_size(len(given))
         spans = [slice(start, min(start + size, m)) for start in range(0, max(m, 1), size)]
