@@ -20,8 +20,7 @@ from causalrep.discovery._search import (
     refuse_endless,
     weakest_tests,
 )
-from causalrep.independence import FisherZ
-from causalrep.independence._subsets import Neighbourhoods, binomials, unrank
+from causalrep.independence._subsets import Neighbourhoods, SubsetTest, binomials, unrank
 
 __all__ = ["weakest_of_neighbours"]
 
@@ -46,7 +45,7 @@ def weakest_of_neighbours(
         As for `neighbourhood_questions`; `wanted` is symmetric.
     """
     asked = test.test
-    if not isinstance(asked, FisherZ) or not 0 < size <= asked.max_fused or tier is not None:
+    if not isinstance(asked, SubsetTest) or not 0 < size <= asked.max_fused or tier is not None:
         return weakest_tests(test, neighbourhood_questions(adjacency, wanted, size, tier), size, advance)
     every = _neighbourhoods(test, adjacency, wanted, size)
     if not len(every.i):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from math import comb
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from causalrep.independence._arrays import Array
 
-__all__ = ["MOST_SUBSETS", "Neighbourhoods", "binomials", "unrank"]
+__all__ = ["MOST_SUBSETS", "Neighbourhoods", "SubsetTest", "binomials", "unrank"]
 
 Ints = NDArray[np.int64]
 MOST_SUBSETS = 2**62
@@ -38,6 +38,18 @@ class Neighbourhoods(NamedTuple):
     count: Array
     skipped: Array
     nodes: Array
+
+
+@runtime_checkable
+class SubsetTest(Protocol):
+    """A test that finds the weakest dependence over subsets by itself, quicker than by asking of each."""
+
+    @property
+    def max_fused(self) -> int:
+        """The largest size of subsets that it takes; 0 for none."""
+
+    def weakest(self, asked: Neighbourhoods, size: int) -> tuple[NDArray[np.float64], Ints, int]:
+        """Return the smallest strength of each pair, the number of its subset, and the tests that failed."""
 
 
 def binomials(q: int, size: int) -> Ints:
